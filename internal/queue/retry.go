@@ -1,0 +1,74 @@
+package queue
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/store"
+)
+
+// maxDelay bounds the time between two tries.
+const maxDelay = 24 * time.Hour
+
+// RetryPolicy says how often and when a failed event is tried again.
+type RetryPolicy struct {
+	Limit int           // retries after the first try (JOB_RETRY_LIMIT)
+	Delay time.Duration // before the first retry; doubled for each further one (JOB_RETRY_DELAY)
+	Rand  func() float64
+}
+
+// Backoff returns the pause after the given number of tries: the policy's
+// delay, doubled for each try after the first, with a jitter of ten percent so
+// that what failed together is not retried together.
+func (p RetryPolicy) Backoff(tries int) time.Duration {
+	delay := p.Delay
+	for range max(0, tries-1) {
+		if delay >= maxDelay {
+			break
+		}
+		delay *= 2
+	}
+	delay = min(delay, maxDelay)
+	random := p.Rand
+	if random == nil {
+		random = rand.Float64
+	}
+	return time.Duration(float64(delay) * (0.9 + 0.2*random()))
+}
+
+// Apply settles the results of one turn: a failed event gets the time of its
+// next try, or is quarantined after its last one; what stands behind a failed
+// event was not tried and stays pending. It returns the time until which the
+// lane must wait, zero when it need not.
+func (p RetryPolicy) Apply(events []df.Event, results []store.Result, now time.Time) ([]store.Result, time.Time) {
+	byID := make(map[string]store.Result, len(results))
+	for _, r := range results {
+		byID[r.EventID] = r
+	}
+	settled := make([]store.Result, 0, len(events))
+	var wake time.Time
+	for _, e := range events {
+		r, ok := byID[e.ID]
+		if !ok || !wake.IsZero() {
+			r = store.Result{EventID: e.ID, Status: df.Pending}
+		}
+		if r.Status == df.Failed {
+			r, wake = p.fail(e, r, now)
+		}
+		settled = append(settled, r)
+	}
+	return settled, wake
+}
+
+func (p RetryPolicy) fail(e df.Event, r store.Result, now time.Time) (store.Result, time.Time) {
+	if e.Attempts > p.Limit {
+		r.Status, r.Reason = df.Quarantined, "failed on every try; see its attempts"
+		return r, time.Time{}
+	}
+	next := now.Add(p.Backoff(e.Attempts))
+	if r.RetryAt.Before(next) {
+		r.RetryAt = next
+	}
+	return r, r.RetryAt
+}

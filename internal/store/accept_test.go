@@ -1,0 +1,134 @@
+package store_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/store"
+	"github.com/df-middleware/dfm/internal/store/storetest"
+)
+
+var noon = time.Date(2030, 1, 2, 12, 0, 0, 0, time.UTC)
+
+// delivery is a GHL contact event of the given contact, with a delivery id.
+func delivery(contact, mark string) store.Delivery {
+	e := df.Event{
+		ID: df.IDs(time.Now)(), ReceivedAt: noon, Source: df.SourceGHL, Route: "ghl",
+		Notice: df.Notice{Type: "ContactUpdate", Kind: df.KindContactUpdated, EntityType: "contact",
+			EntityID: contact, ContactID: contact, DeliveryID: mark},
+		DedupeKey: "ghl:ContactUpdate:" + contact + ":" + mark, Status: df.Pending,
+		Raw: []byte(`{"type":"ContactUpdate","id":"` + contact + `"}`), Verified: "ed25519",
+		Headers: map[string]string{"Content-Type": "application/json"},
+	}
+	return store.Delivery{Event: e, DedupeKey: "ghl:" + mark, DedupeUntil: noon.Add(10 * time.Minute)}
+}
+
+func accept(t *testing.T, s *store.Store, now time.Time, deliveries ...store.Delivery) []store.Accepted {
+	t.Helper()
+	results, err := s.Accept(t.Context(), deliveries, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return results
+}
+
+func TestAcceptKeepsTheBytesAndEveryFactOfADelivery(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, s *store.Store) {
+		bodies := [][]byte{
+			[]byte("{ \"b\":1,\n \"a\" : 1.0000000000000000001, \"a\":2}"),
+			{0xff, 0x00, 'x'},
+			[]byte(`{"nul":"\u0000"}`),
+			{},
+			[]byte(`[[[[` + "\u2028" + `]]]`),
+		}
+		for i, body := range bodies {
+			d := delivery("C1", fmt.Sprint(i))
+			d.Event.Raw = body
+			d.Event.Notice.Phone = "+15005550111"
+			d.Event.Notice.OccurredAt = noon.Add(-time.Second)
+			accept(t, s, noon, d)
+			got, err := s.Event(t.Context(), d.Event.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(got.Raw) != string(body) {
+				t.Errorf("body %d came back as %q, want %q", i, got.Raw, body)
+			}
+			if got.Notice.Phone != "+15005550111" || !got.Notice.OccurredAt.Equal(noon.Add(-time.Second)) ||
+				got.Status != df.Pending || got.Verified != "ed25519" || got.Headers["Content-Type"] != "application/json" ||
+				got.DedupeKey != d.Event.DedupeKey || got.Notice.Kind != df.KindContactUpdated {
+				t.Errorf("event came back as %+v", got)
+			}
+		}
+	})
+}
+
+func TestADuplicateNamesTheFirstEventUntilItsWindowEnds(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, s *store.Store) {
+		first, again, late := delivery("C1", "w1"), delivery("C1", "w1"), delivery("C1", "w1")
+		both := accept(t, s, noon, first, delivery("C1", "w1"))
+		if both[0].Duplicate || !both[1].Duplicate || both[1].EventID != first.Event.ID {
+			t.Errorf("in one batch: %+v", both)
+		}
+		if got := accept(t, s, noon.Add(9*time.Minute), again)[0]; !got.Duplicate || got.EventID != first.Event.ID {
+			t.Errorf("inside the window: %+v", got)
+		}
+		// The reference dropped the same state for ever once it had seen it.
+		late.DedupeUntil = noon.Add(30 * time.Minute)
+		if got := accept(t, s, noon.Add(11*time.Minute), late)[0]; got.Duplicate || got.EventID != late.Event.ID {
+			t.Errorf("after the window: %+v", got)
+		}
+	})
+}
+
+func TestConcurrentDuplicatesMakeOneEvent(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, s *store.Store) {
+		const senders = 12
+		ids := make([]string, senders)
+		var sending sync.WaitGroup
+		for i := range senders {
+			sending.Go(func() {
+				results, err := s.Accept(t.Context(), []store.Delivery{
+					delivery("C2", "other"+fmt.Sprint(i)), delivery("C1", "same"), delivery("C3", "also-same"),
+				}, noon)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				ids[i] = results[1].EventID
+			})
+		}
+		sending.Wait()
+		for _, id := range ids {
+			if id != ids[0] {
+				t.Fatalf("senders were told different events: %v", ids)
+			}
+		}
+		counts, err := s.CountEvents(t.Context())
+		if err != nil || len(counts) != 1 || counts[0].Events != senders+2 {
+			t.Errorf("counts %+v, %v; want %d events", counts, err, senders+2)
+		}
+	})
+}
+
+func TestASkippedEventIsKeptWithoutALaneOrAJob(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, s *store.Store) {
+		d := delivery("C1", "w1")
+		d.Event.Status, d.Event.Reason = df.Skipped, "unknown type"
+		accept(t, s, noon, d)
+		got, err := s.Event(t.Context(), d.Event.ID)
+		if err != nil || got.Status != df.Skipped || got.Reason != "unknown type" || got.ProcessedAt.IsZero() {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if n, err := s.RingWaiting(t.Context(), noon.Add(time.Hour), noon.Add(time.Hour), 10); n != 0 || err != nil {
+			t.Errorf("rang %d lanes, %v", n, err)
+		}
+	})
+}

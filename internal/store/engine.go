@@ -1,0 +1,80 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/riverqueue/river"
+)
+
+// Row is one row of a result.
+type Row interface {
+	Scan(dest ...any) error
+}
+
+// ErrNoRows is what Row.Scan returns, on both engines, when there is no row.
+var ErrNoRows = errors.New("store: no rows")
+
+// Querier runs statements of the common dialect.
+type Querier interface {
+	// Exec runs a statement and returns the number of rows it changed.
+	Exec(ctx context.Context, query string, args ...any) (int64, error)
+	// Row runs a query for at most one row.
+	Row(ctx context.Context, query string, args ...any) Row
+	// Each runs a query and calls scan for every row. The rows are closed
+	// before Each returns; scan must not run other statements.
+	Each(ctx context.Context, query string, args []any, scan func(Row) error) error
+}
+
+// Tx is a transaction. It also inserts River jobs, which become visible with
+// the rest of the transaction or not at all.
+type Tx interface {
+	Querier
+	InsertJobs(ctx context.Context, jobs []river.InsertManyParams) error
+}
+
+// Engine is a database. The sqlite and postgres packages implement it.
+type Engine interface {
+	// Querier outside any transaction is for reads and single writes without
+	// RETURNING: on SQLite, Row and Each use connections that cannot write.
+	Querier
+	// InTx runs f in a transaction and commits when f returns nil. A
+	// transaction that the database refuses for a deadlock is run again.
+	InTx(ctx context.Context, f func(Tx) error) error
+	// Name is "sqlite" or "postgres".
+	Name() string
+	// Ping tells whether the database answers and can be written to.
+	Ping(ctx context.Context) error
+	// Script runs a migration file, which may hold many statements, and then
+	// record, in one transaction.
+	Script(ctx context.Context, script string, record func(Tx) error) error
+	// Exclusive runs f while no other process migrates the same database.
+	Exclusive(ctx context.Context, f func() error) error
+	// MigrateJobs brings River's own tables up to date.
+	MigrateJobs(ctx context.Context) error
+	// StartJobs starts a River client that works jobs as configured.
+	StartJobs(ctx context.Context, config *river.Config) (JobClient, error)
+	// Close ends all connections.
+	Close() error
+}
+
+// JobClient is the part of a running River client that does not depend on the
+// engine.
+type JobClient interface {
+	// Stop stops fetching and waits for running jobs until ctx ends.
+	Stop(ctx context.Context) error
+	// StopAndCancel also cancels the contexts of running jobs.
+	StopAndCancel(ctx context.Context) error
+}
+
+// Store runs the program's queries on an engine.
+type Store struct {
+	Engine
+	log *slog.Logger
+}
+
+// New returns a store on the engine. Close the store to close the engine.
+func New(engine Engine, log *slog.Logger) *Store {
+	return &Store{Engine: engine, log: log}
+}

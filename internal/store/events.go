@@ -1,0 +1,251 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/df-middleware/dfm/internal/df"
+)
+
+// fullEvent selects what scanEvent scans.
+const fullEvent = `seq, id, received_at, source, route, event_type, kind, entity_type, entity_id, contact_id, phone,
+	delivery_id, occurred_at, dedupe_key, status, reason, attempts, next_attempt_at, error_message, processed_at,
+	lane, person_id, verified, headers, payload_json, payload_raw`
+
+func scanEvent(row Row) (df.Event, error) {
+	var e df.Event
+	var text string
+	var raw []byte
+	n := &e.Notice
+	err := row.Scan(&e.Seq, &e.ID, scanTime(&e.ReceivedAt), (*string)(&e.Source), &e.Route, &n.Type, (*string)(&n.Kind),
+		&n.EntityType, &n.EntityID, scanText(&n.ContactID), scanText((*string)(&n.Phone)), scanText(&n.DeliveryID),
+		scanTime(&n.OccurredAt), &e.DedupeKey, (*string)(&e.Status), scanText(&e.Reason), &e.Attempts,
+		scanTime(&e.NextAttemptAt), scanText(&e.LastError), scanTime(&e.ProcessedAt), &e.Lane, scanText(&e.PersonID),
+		&e.Verified, scanJSON(&e.Headers), scanText(&text), &raw)
+	e.Raw = raw
+	if text != "" {
+		e.Raw = []byte(text)
+	}
+	return e, err
+}
+
+// ErrNotFound is returned when the row asked for does not exist.
+var ErrNotFound = errors.New("store: not found")
+
+// ErrState is returned when a row's state does not allow what was asked.
+var ErrState = errors.New("store: not possible in this state")
+
+// Event returns one event with its bytes, or ErrNotFound.
+func (s *Store) Event(ctx context.Context, id string) (df.Event, error) {
+	e, err := scanEvent(s.Row(ctx, `SELECT `+fullEvent+` FROM webhook_events WHERE id = $1`, id))
+	if errors.Is(err, ErrNoRows) {
+		return e, ErrNotFound
+	}
+	return e, err
+}
+
+// EventFilter selects events. Zero fields select everything.
+type EventFilter struct {
+	Source   df.Source
+	Status   df.Status
+	Type     string // the wire name or our kind
+	EntityID string // the entity's, the contact's or the person's id
+	Text     string // found anywhere in the body
+	From, To time.Time
+	Before   int64 // seq of the last row of the page before
+	Limit    int
+}
+
+// Events lists events, newest first.
+func (s *Store) Events(ctx context.Context, f EventFilter) ([]df.Event, error) {
+	where, args := f.where()
+	args = append(args, max(1, min(f.Limit, 1000)))
+	var events []df.Event
+	err := s.Each(ctx, `SELECT `+fullEvent+` FROM webhook_events`+where+
+		` ORDER BY seq DESC LIMIT $`+strconv.Itoa(len(args)), args, func(row Row) error {
+		e, err := scanEvent(row)
+		events = append(events, e)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list events: %w", err)
+	}
+	return events, nil
+}
+
+func (f EventFilter) where() (string, []any) {
+	var terms []string
+	var args []any
+	add := func(term string, value any) {
+		args = append(args, value)
+		terms = append(terms, strings.ReplaceAll(term, "?", "$"+strconv.Itoa(len(args))))
+	}
+	if f.Source != "" {
+		add("source = ?", string(f.Source))
+	}
+	if f.Status != "" {
+		add("status = ?", string(f.Status))
+	}
+	if f.Type != "" {
+		add("(event_type = ? OR kind = ?)", f.Type)
+	}
+	if f.EntityID != "" {
+		add("(entity_id = ? OR contact_id = ? OR person_id = ? OR id = ?)", f.EntityID)
+	}
+	if f.Text != "" {
+		add(`lower(CAST(payload_json AS TEXT)) LIKE ? ESCAPE '\'`, "%"+likeEscape(strings.ToLower(f.Text))+"%")
+	}
+	if !f.From.IsZero() {
+		add("received_at >= ?", f.From)
+	}
+	if !f.To.IsZero() {
+		add("received_at < ?", f.To)
+	}
+	if f.Before > 0 {
+		add("seq < ?", f.Before)
+	}
+	if len(terms) == 0 {
+		return "", nil
+	}
+	return " WHERE " + strings.Join(terms, " AND "), args
+}
+
+func likeEscape(text string) string {
+	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text)
+}
+
+// Count is how many events of a source have a status.
+type Count struct {
+	Source df.Source
+	Status df.Status
+	Events int64
+}
+
+// CountEvents counts all events by source and status.
+func (s *Store) CountEvents(ctx context.Context) ([]Count, error) {
+	var counts []Count
+	err := s.Each(ctx, `SELECT source, status, count(*) FROM webhook_events GROUP BY source, status ORDER BY source, status`,
+		nil, func(row Row) error {
+			var c Count
+			err := row.Scan((*string)(&c.Source), (*string)(&c.Status), &c.Events)
+			counts = append(counts, c)
+			return err
+		})
+	return counts, err
+}
+
+// Backlog says how many events wait and how old the oldest of them is.
+func (s *Store) Backlog(ctx context.Context) (open int64, oldest time.Time, err error) {
+	err = s.Row(ctx, `SELECT count(*), min(received_at) FROM webhook_events
+		WHERE status IN ('pending', 'processing', 'error')`).Scan(&open, scanTime(&oldest))
+	return open, oldest, err
+}
+
+// Attempt is one failed try at an event.
+type Attempt struct {
+	Attempt int
+	At      time.Time
+	Outcome string
+	Error   string
+}
+
+// Attempts lists the failed tries at an event, oldest first.
+func (s *Store) Attempts(ctx context.Context, eventID string) ([]Attempt, error) {
+	var attempts []Attempt
+	err := s.Each(ctx, `SELECT attempt, at, outcome, error FROM webhook_attempts WHERE event_id = $1 ORDER BY at`,
+		[]any{eventID}, func(row Row) error {
+			var a Attempt
+			err := row.Scan(&a.Attempt, scanTime(&a.At), &a.Outcome, scanText(&a.Error))
+			attempts = append(attempts, a)
+			return err
+		})
+	return attempts, err
+}
+
+// Reopen puts a finished event back into its lane, with its tries counted anew,
+// and rings the bell. It returns ErrState for an event that is already open and
+// ErrNotFound for none.
+func (s *Store) Reopen(ctx context.Context, id string, now time.Time) error {
+	return s.inEventLane(ctx, id, func(tx Tx, lane string) error {
+		changed, err := tx.Exec(ctx, `UPDATE webhook_events SET status = 'pending', attempts = 0, reason = NULL,
+			next_attempt_at = NULL, processed_at = NULL
+			WHERE id = $1 AND status IN ('done', 'skipped', 'quarantined')`, id)
+		if err != nil {
+			return err
+		}
+		if changed == 0 {
+			return ErrState
+		}
+		idle, err := countIn(ctx, tx, map[string]int{lane: 1}, now)
+		if err != nil {
+			return err
+		}
+		return ring(ctx, tx, idle)
+	})
+}
+
+// RetryNow makes a failed event due at once.
+func (s *Store) RetryNow(ctx context.Context, id string, now time.Time) error {
+	return s.inEventLane(ctx, id, func(tx Tx, lane string) error {
+		changed, err := tx.Exec(ctx, `UPDATE webhook_events SET next_attempt_at = $2 WHERE id = $1 AND status = 'error'`, id, now)
+		if err != nil {
+			return err
+		}
+		if changed == 0 {
+			return ErrState
+		}
+		if _, err := tx.Exec(ctx, `UPDATE lanes SET wake_at = NULL, rung_at = $2 WHERE key = $1`, lane, now); err != nil {
+			return err
+		}
+		return ring(ctx, tx, []string{lane})
+	})
+}
+
+// Close ends an event by hand, as quarantined or done, with a reason. It
+// returns ErrState when the event already has that status.
+func (s *Store) CloseEvent(ctx context.Context, id string, status df.Status, reason string, now time.Time) error {
+	return s.inEventLane(ctx, id, func(tx Tx, lane string) error {
+		changed, err := tx.Exec(ctx, `UPDATE webhook_events SET status = $2, reason = $3, processed_at = $4, next_attempt_at = NULL
+			WHERE id = $1 AND status <> $2`, id, string(status), null(reason), now)
+		if err != nil {
+			return err
+		}
+		if changed == 0 {
+			return ErrState
+		}
+		_, err = tx.Exec(ctx, `UPDATE lanes SET queued = (`+openInLane+`), wake_at = NULL WHERE key = $1`, lane)
+		return err
+	})
+}
+
+// inEventLane runs f in a transaction that holds the lane of the event, so that
+// nothing is counted twice while a worker finishes a turn.
+func (s *Store) inEventLane(ctx context.Context, id string, f func(tx Tx, lane string) error) error {
+	return s.InTx(ctx, func(tx Tx) error {
+		var lane string
+		err := tx.Row(ctx, `SELECT lane FROM webhook_events WHERE id = $1`, id).Scan(&lane)
+		if errors.Is(err, ErrNoRows) {
+			return ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		if lane == "" {
+			return ErrState
+		}
+		if _, err := tx.Exec(ctx, `UPDATE lanes SET fence = fence WHERE key = $1`, lane); err != nil {
+			return err
+		}
+		return f(tx, lane)
+	})
+}
+
+// PruneDedupe forgets dedupe keys whose window ended before the given time and
+// returns how many.
+func (s *Store) PruneDedupe(ctx context.Context, before time.Time) (int64, error) {
+	return s.Exec(ctx, `DELETE FROM webhook_dedupe WHERE expires_at < $1`, before)
+}

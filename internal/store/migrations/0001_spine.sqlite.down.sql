@@ -1,0 +1,21 @@
+-- Takes the whole spine away, with all data.
+DROP VIEW broadcast_webhook_events;
+DROP VIEW texting_webhook_events;
+DROP TABLE audit_log;
+DROP TABLE ghl_oauth_tokens;
+DROP TABLE contact_agent_state;
+DROP TABLE contact_list_memberships;
+DROP TABLE call_list_registry;
+DROP TABLE agent_directory;
+DROP TABLE reconcile_runs;
+DROP TABLE optout_registry;
+DROP TABLE sync_state;
+DROP TABLE sync_log;
+DROP TABLE message_mappings;
+DROP TABLE phone_locks;
+DROP TABLE contact_phones;
+DROP TABLE contact_mappings;
+DROP TABLE lanes;
+DROP TABLE webhook_attempts;
+DROP TABLE webhook_dedupe;
+DROP TABLE webhook_events;
