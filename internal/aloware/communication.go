@@ -1,0 +1,167 @@
+package aloware
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/df-middleware/dfm/internal/df"
+)
+
+// Communication is what a delivery says about one call or text. Aloware has one
+// id space for both. What a delivery does not say is zero: a start has no
+// outcome, only a later delivery brings the recording, and a restatement must not
+// erase either.
+type Communication struct {
+	ID        string
+	ContactID string
+	UserID    string // the agent; empty for the company's own (-1)
+	LineID    string // campaign_id on the wire
+	Contact   df.Phone
+	Line      df.Phone // our own number, whichever the direction
+	Kind      df.Kind  // df.KindCall or df.KindMessage; df.KindCommunication for all else
+	Outbound  bool
+	Directed  bool // whether the direction is known at all
+
+	// Ending is Aloware's word for how it ended, e.g. "completed", "missed",
+	// "voicemail"; empty while it has not.
+	Ending string
+	// Delivery is a text's state at the carrier: received, sent, delivered,
+	// accepted, queued, sending, receiving, undelivered or failed.
+	Delivery    string
+	Disposition string // the account's own name for the outcome; may be set by itself
+	Duration    time.Duration
+	TalkTime    time.Duration
+	StartedAt   time.Time
+	UpdatedAt   time.Time
+
+	// Recording leads to the audio without a login, so it is a secret.
+	Recording     df.Secret
+	Text          string // a text's words
+	Notes         string
+	Summary       string
+	Transcription string
+}
+
+// endings are Aloware's codes of disposition_status2.
+var endings = map[string]string{"2": "abandoned", "3": "missed", "4": "completed", "5": "failed", "6": "dead-end",
+	"7": "invalid", "8": "placed", "9": "attended", "10": "canceled", "11": "set", "12": "voicemail",
+	"13": "missed-voicemail", "14": "appointment-missed"}
+
+// deliveries are those of Aloware's codes of current_status2 that are about texts.
+var deliveries = map[string]string{"11": "received", "12": "sent", "13": "delivered", "14": "accepted", "15": "queued",
+	"16": "sending", "17": "receiving", "18": "undelivered", "19": "failed"}
+
+// Communication reads the call or text that a delivery is about. It reports false
+// when the delivery carries none.
+func (d Decoder) Communication(raw []byte) (Communication, bool) {
+	root, err := parseRecord(raw)
+	if err != nil {
+		return Communication{}, false
+	}
+	notice := d.Decode(raw)
+	p := split(root)
+	r := p.communication
+	if notice.EntityType == "contact" || notice.EntityID == "" || notice.Kind == df.KindUnknown {
+		return Communication{}, false
+	}
+	c := Communication{
+		ID: notice.EntityID, ContactID: notice.ContactID, Contact: notice.Phone, Kind: df.KindCommunication,
+		LineID: r.text("campaignid"), Ending: coded(r, endings, "dispositionstatus2", "dispositionstatus"),
+		Delivery:    coded(r, deliveries, "currentstatus2", "currentstatus"),
+		Disposition: r.text("calldisposition"), Duration: seconds(r, "duration"), TalkTime: seconds(r, "talktime"),
+		StartedAt: r.at("createdat"), UpdatedAt: r.at("updatedat"), Notes: r.text("notes"),
+		Recording: df.Secret(r.text("directrecordingurl")),
+	}
+	if user := r.text("userid"); user != "-1" && user != "0" {
+		c.UserID = user
+	}
+	if line, err := df.ParsePhone(r.text("incomingnumber"), d.Region); err == nil {
+		c.Line = line
+	}
+	switch notice.Kind {
+	case df.KindCall, df.KindCallDisposed, df.KindRecording, df.KindVoicemail, df.KindTranscription, df.KindCallSummary:
+		c.Kind = df.KindCall
+	case df.KindMessage, df.KindMessageStatus:
+		c.Kind, c.Text = df.KindMessage, r.text("body")
+	}
+	if c.Kind != df.KindMessage {
+		c.Delivery = ""
+	}
+	c.Outbound, c.Directed = direction(r.text("direction"), notice.Type)
+	c.Summary = firstText(p.body.text("summary"), r.text("callsummary"))
+	c.Transcription = transcript(p.body["transcription"])
+	return c, true
+}
+
+// direction reads 1 and 2, or the words, and falls back to the event's name.
+func direction(text, event string) (outbound, known bool) {
+	switch name := fold(event); {
+	case text == "2" || fold(text) == "outbound":
+		return true, true
+	case text == "1" || fold(text) == "inbound":
+		return false, true
+	default:
+		outbound = strings.HasPrefix(name, "outbound")
+		return outbound, outbound || strings.HasPrefix(name, "inbound")
+	}
+}
+
+// coded reads a code or, where there is none, its word. In both places either
+// may stand; a word is taken only when it is one of the code's.
+func coded(r record, words map[string]string, keys ...string) string {
+	for _, key := range keys {
+		text := r.text(key)
+		if word := words[text]; word != "" {
+			return word
+		}
+		for _, word := range words {
+			if fold(word) == fold(text) {
+				return word
+			}
+		}
+	}
+	return ""
+}
+
+func seconds(r record, key string) time.Duration {
+	n, err := strconv.ParseFloat(r.text(key), 64)
+	if err != nil || !(n > 0 && n < 7*24*3600) {
+		return 0
+	}
+	return time.Duration(n * float64(time.Second))
+}
+
+// transcript reads a transcription that is one text, or a list of utterances
+// with the speaker where one is named.
+func transcript(value any) string {
+	list, isList := value.([]any)
+	if !isList {
+		text, _ := scalar(value)
+		return text
+	}
+	lines := make([]string, 0, len(list))
+	for _, entry := range list {
+		line, _ := scalar(entry)
+		if object, ok := entry.(map[string]any); ok {
+			r := newRecord(object)
+			line = r.text("text", "transcript", "sentence", "content")
+			if speaker := r.text("speaker", "speakername"); speaker != "" && line != "" {
+				line = speaker + ": " + line
+			}
+		}
+		if line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func firstText(texts ...string) string {
+	for _, text := range texts {
+		if text != "" {
+			return text
+		}
+	}
+	return ""
+}
