@@ -16,6 +16,10 @@ type Row interface {
 // ErrNoRows is what Row.Scan returns, on both engines, when there is no row.
 var ErrNoRows = errors.New("store: no rows")
 
+// ErrUnique is wrapped by the error of a statement that a unique index refused.
+// On PostgreSQL the transaction is void then.
+var ErrUnique = errors.New("store: not unique")
+
 // Querier runs statements of the common dialect.
 type Querier interface {
 	// Exec runs a statement and returns the number of rows it changed.

@@ -77,6 +77,8 @@ CREATE TABLE contact_mappings (
     ended_at           TIMESTAMPTZ,
     ended_reason       TEXT,
     merged_into        TEXT,
+    apart_from         TEXT NOT NULL DEFAULT '[]', -- people an operator said are somebody else
+    version            BIGINT NOT NULL DEFAULT 1,
     created_at         TIMESTAMPTZ NOT NULL,
     updated_at         TIMESTAMPTZ NOT NULL
 );
@@ -88,9 +90,8 @@ CREATE INDEX contact_mappings_phone ON contact_mappings (phone_number);
 CREATE INDEX contact_mappings_email ON contact_mappings (email);
 
 CREATE TABLE contact_phones (
-    person_id  TEXT NOT NULL,
-    phone      TEXT NOT NULL,
-    first_seen TIMESTAMPTZ NOT NULL,
+    person_id TEXT NOT NULL,
+    phone     TEXT NOT NULL, -- an earlier or further number; the current one is in contact_mappings
     PRIMARY KEY (person_id, phone)
 );
 CREATE INDEX contact_phones_phone ON contact_phones (phone);
@@ -132,7 +133,8 @@ CREATE TABLE sync_log (
     error_message  TEXT,
     correlation_id TEXT, -- the event that caused it
     person_id      TEXT,
-    fields         TEXT  -- names of what was written, comma separated
+    fields         TEXT, -- names of what was written, comma separated
+    decisions      TEXT  -- JSON: what was decided in this run, by which rule
 );
 CREATE INDEX sync_log_entity ON sync_log (entity_id, seq);
 CREATE INDEX sync_log_person ON sync_log (person_id, seq);
@@ -223,6 +225,12 @@ CREATE TABLE ghl_oauth_tokens (
     expires_at    TIMESTAMPTZ NOT NULL,
     created_at    TIMESTAMPTZ NOT NULL,
     updated_at    TIMESTAMPTZ NOT NULL
+);
+
+CREATE TABLE rate_accounts (
+    name       TEXT PRIMARY KEY,
+    tat        BIGINT NOT NULL, -- µs; see egress.State
+    held_until BIGINT NOT NULL  -- µs
 );
 
 CREATE TABLE audit_log (

@@ -2,6 +2,7 @@
 DROP VIEW broadcast_webhook_events;
 DROP VIEW texting_webhook_events;
 DROP TABLE audit_log;
+DROP TABLE rate_accounts;
 DROP TABLE ghl_oauth_tokens;
 DROP TABLE contact_agent_state;
 DROP TABLE contact_list_memberships;

@@ -161,6 +161,10 @@ type querier struct{ run runner }
 
 func (q querier) Exec(ctx context.Context, query string, args ...any) (int64, error) {
 	tag, err := q.run.Exec(ctx, query, plain(args)...)
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Code == "23505" {
+		return 0, fmt.Errorf("%w: %s", store.ErrUnique, refused.ConstraintName)
+	}
 	return tag.RowsAffected(), err
 }
 

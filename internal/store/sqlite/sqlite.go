@@ -21,7 +21,8 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivermigrate"
-	_ "modernc.org/sqlite" // the pure Go driver
+	driver "modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
 
 	"github.com/df-middleware/dfm/internal/store"
 )
@@ -184,6 +185,10 @@ func (q querier) rewrite(query string) string {
 
 func (q querier) Exec(ctx context.Context, query string, args ...any) (int64, error) {
 	result, err := q.exec.ExecContext(ctx, q.rewrite(query), plain(args)...)
+	var refused *driver.Error
+	if errors.As(err, &refused) && (refused.Code() == lib.SQLITE_CONSTRAINT_UNIQUE || refused.Code() == lib.SQLITE_CONSTRAINT_PRIMARYKEY) {
+		return 0, fmt.Errorf("%w: %s", store.ErrUnique, refused.Error())
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -1,0 +1,282 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/df-middleware/dfm/internal/df"
+)
+
+// Agreement is what one side held when the sides last agreed about a person.
+type Agreement struct {
+	Side      df.Side
+	ContactID string
+	Fields    map[df.Field]string
+	Tags      []string // nil when tags were never agreed on
+}
+
+// Conflict is one line of the conflict ledger.
+type Conflict struct {
+	Seq           int64
+	ID            string
+	PersonID      string
+	Field         df.Field
+	Kind          string
+	Base, Seen    map[df.Side]string
+	Chosen        df.Side
+	Value         string
+	Rule          string
+	CorrelationID string
+	At            time.Time
+}
+
+// Issue is something that keeps a person from converging.
+type Issue struct {
+	PersonID  string
+	Topic     string
+	Kind      string
+	Side      df.Side
+	Field     df.Field
+	Want, Got string
+	ContactID string
+	Tries     int
+	Open      bool
+	Detail    string
+	Since, At time.Time
+}
+
+// Normalisation is one rewriting of a value by a side, seen once.
+type Normalisation struct {
+	Side   df.Side
+	Field  df.Field
+	Change string
+	Given  string
+	Held   string
+	At     time.Time
+}
+
+// FieldWrite is one write of one field to one side.
+type FieldWrite struct {
+	Side  df.Side
+	Field df.Field
+	At    time.Time
+}
+
+// PersonState is everything that one convergence starts from.
+type PersonState struct {
+	Person     Person
+	Agreements []Agreement
+	Issues     []Issue
+	Writes     []FieldWrite
+}
+
+// Convergence is everything that one convergence leaves behind.
+type Convergence struct {
+	Person         Person // with the version that was read
+	Agreements     []Agreement
+	Log            []SyncRow
+	Conflicts      []Conflict
+	Normalisations []Normalisation
+	Writes         []FieldWrite
+	Issues         []Issue
+	Resolved       []string // topics whose issues are over
+	At             time.Time
+}
+
+// LoadPerson reads what a convergence starts from; writes reach back to since.
+// It returns ErrNotFound.
+func (s *Store) LoadPerson(ctx context.Context, id string, since time.Time) (PersonState, error) {
+	var state PersonState
+	var err error
+	if state.Person, err = PersonByID(ctx, s, id); err != nil {
+		return state, err
+	}
+	if state.Agreements, err = s.Agreements(ctx, id); err != nil {
+		return state, err
+	}
+	if state.Issues, err = s.Issues(ctx, IssueFilter{PersonID: id}); err != nil {
+		return state, err
+	}
+	err = s.Each(ctx, `SELECT side, field, at FROM sync_writes WHERE person_id = $1 AND at >= $2 ORDER BY at`,
+		[]any{id, since}, func(row Row) error {
+			var w FieldWrite
+			err := row.Scan((*string)(&w.Side), (*string)(&w.Field), scanTime(&w.At))
+			state.Writes = append(state.Writes, w)
+			return err
+		})
+	return state, err
+}
+
+// Agreements returns what each side held when both last agreed.
+func (s *Store) Agreements(ctx context.Context, personID string) ([]Agreement, error) {
+	var agreements []Agreement
+	err := s.Each(ctx, `SELECT side, contact_id, fields, tags FROM contact_agreements WHERE person_id = $1 ORDER BY side`,
+		[]any{personID}, func(row Row) error {
+			var a Agreement
+			err := row.Scan((*string)(&a.Side), &a.ContactID, scanJSON(&a.Fields), scanJSON(&a.Tags))
+			agreements = append(agreements, a)
+			return err
+		})
+	return agreements, err
+}
+
+// IssueFilter selects issues.
+type IssueFilter struct {
+	PersonID string
+	OpenOnly bool
+	Limit    int
+}
+
+// Issues lists issues, newest first.
+func (s *Store) Issues(ctx context.Context, f IssueFilter) ([]Issue, error) {
+	where, args := "", []any{}
+	if f.PersonID != "" {
+		where, args = " WHERE person_id = $1", []any{f.PersonID}
+	} else if f.OpenOnly {
+		where = " WHERE open"
+	}
+	if f.Limit == 0 {
+		f.Limit = 1000
+	}
+	args = append(args, f.Limit)
+	var issues []Issue
+	err := s.Each(ctx, `SELECT person_id, topic, kind, side, field, want, got, contact_id, tries, open, detail, since, at
+		FROM sync_issues`+where+fmt.Sprintf(` ORDER BY at DESC LIMIT $%d`, len(args)), args, func(row Row) error {
+		var i Issue
+		err := row.Scan(&i.PersonID, &i.Topic, &i.Kind, (*string)(&i.Side), (*string)(&i.Field), scanText(&i.Want),
+			scanText(&i.Got), scanText(&i.ContactID), &i.Tries, &i.Open, scanText(&i.Detail), scanTime(&i.Since), scanTime(&i.At))
+		issues = append(issues, i)
+		return err
+	})
+	return issues, err
+}
+
+// SaveConvergence writes what a convergence leaves behind, all or nothing,
+// under the lane's lease. It returns ErrLeaseLost, ErrStale or ErrUnique when
+// somebody else was first.
+func (s *Store) SaveConvergence(ctx context.Context, lease Lease, c Convergence) error {
+	return s.InTx(ctx, func(tx Tx) error {
+		if lease != (Lease{}) {
+			if err := Guard(ctx, tx, lease); err != nil {
+				return err
+			}
+		}
+		if err := UpdatePerson(ctx, tx, c.Person); err != nil {
+			return err
+		}
+		for _, save := range []func(context.Context, Tx, Convergence) error{
+			saveAgreements, saveConflicts, saveIssues, saveWrites, saveNormalisations,
+		} {
+			if err := save(ctx, tx, c); err != nil {
+				return fmt.Errorf("save convergence: %w", err)
+			}
+		}
+		return insertSync(ctx, tx, c.Log)
+	})
+}
+
+func saveAgreements(ctx context.Context, tx Tx, c Convergence) error {
+	for _, a := range c.Agreements {
+		var tags any
+		if a.Tags != nil {
+			tags = asJSON(a.Tags)
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO contact_agreements (person_id, side, contact_id, fields, tags, updated_at)
+			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (person_id, side) DO UPDATE SET contact_id = excluded.contact_id,
+			fields = excluded.fields, tags = excluded.tags, updated_at = excluded.updated_at`,
+			c.Person.ID, string(a.Side), a.ContactID, asJSON(a.Fields), tags, c.At)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func saveConflicts(ctx context.Context, tx Tx, c Convergence) error {
+	for _, k := range c.Conflicts {
+		_, err := tx.Exec(ctx, `INSERT INTO sync_conflicts (id, person_id, field, kind, base, seen, chosen, value, rule, correlation_id, at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`, k.ID, c.Person.ID, string(k.Field), k.Kind,
+			asJSON(k.Base), asJSON(k.Seen), null(string(k.Chosen)), null(k.Value), k.Rule, null(k.CorrelationID), c.At)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func saveIssues(ctx context.Context, tx Tx, c Convergence) error {
+	for _, topic := range c.Resolved {
+		if _, err := tx.Exec(ctx, `DELETE FROM sync_issues WHERE person_id = $1 AND topic = $2`, c.Person.ID, topic); err != nil {
+			return err
+		}
+	}
+	for _, i := range c.Issues {
+		_, err := tx.Exec(ctx, `INSERT INTO sync_issues (person_id, topic, kind, side, field, want, got, contact_id, tries, open, detail, since, at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+			ON CONFLICT (person_id, topic) DO UPDATE SET kind = excluded.kind, side = excluded.side, field = excluded.field,
+			want = excluded.want, got = excluded.got, contact_id = excluded.contact_id, tries = excluded.tries,
+			open = excluded.open, detail = excluded.detail, since = excluded.since, at = excluded.at`,
+			c.Person.ID, i.Topic, i.Kind, string(i.Side), string(i.Field), null(i.Want), null(i.Got), null(i.ContactID),
+			i.Tries, i.Open, null(i.Detail), i.Since, i.At)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func saveWrites(ctx context.Context, tx Tx, c Convergence) error {
+	for _, w := range c.Writes {
+		if _, err := tx.Exec(ctx, `INSERT INTO sync_writes (person_id, side, field, at) VALUES ($1, $2, $3, $4)`,
+			c.Person.ID, string(w.Side), string(w.Field), w.At); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func saveNormalisations(ctx context.Context, tx Tx, c Convergence) error {
+	for _, n := range c.Normalisations {
+		_, err := tx.Exec(ctx, `INSERT INTO normalisations (side, field, change, times, given, held, first_at, last_at)
+			VALUES ($1, $2, $3, 1, $4, $5, $6, $6) ON CONFLICT (side, field, change) DO UPDATE SET
+			times = normalisations.times + 1, given = excluded.given, held = excluded.held, last_at = excluded.last_at`,
+			string(n.Side), string(n.Field), n.Change, n.Given, n.Held, n.At)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Conflicts lists the conflict ledger, newest first, of one person or of all.
+func (s *Store) Conflicts(ctx context.Context, personID string, before int64, limit int) ([]Conflict, error) {
+	if before == 0 {
+		before = 1 << 62
+	}
+	terms, args := []string{"seq < $1"}, []any{before}
+	if personID != "" {
+		terms, args = append(terms, "person_id = $2"), append(args, personID)
+	}
+	args = append(args, limit)
+	var conflicts []Conflict
+	err := s.Each(ctx, `SELECT seq, id, person_id, field, kind, base, seen, chosen, value, rule, correlation_id, at
+		FROM sync_conflicts WHERE `+strings.Join(terms, " AND ")+fmt.Sprintf(` ORDER BY seq DESC LIMIT $%d`, len(args)),
+		args, func(row Row) error {
+			var k Conflict
+			err := row.Scan(&k.Seq, &k.ID, &k.PersonID, (*string)(&k.Field), &k.Kind, scanJSON(&k.Base), scanJSON(&k.Seen),
+				scanText((*string)(&k.Chosen)), scanText(&k.Value), &k.Rule, scanText(&k.CorrelationID), scanTime(&k.At))
+			conflicts = append(conflicts, k)
+			return err
+		})
+	if err != nil {
+		return nil, fmt.Errorf("list conflicts: %w", err)
+	}
+	return conflicts, nil
+}
+
+// PruneWrites forgets field writes older than the given time.
+func (s *Store) PruneWrites(ctx context.Context, before time.Time) (int64, error) {
+	return s.Exec(ctx, `DELETE FROM sync_writes WHERE at < $1`, before)
+}
