@@ -36,7 +36,7 @@ type CallError struct {
 	Status    int       // HTTP status, 0 when there was no answer
 	Code      string    // stable reason, e.g. "rate_limited", "not_found", "duplicate"
 	Message   string    // safe text
-	ContactID string    // with code "duplicate": the contact that is already there
+	ContactID string    // with code "duplicate": the contact that is already there; with "rekeyed": the new one
 	Err       error     // cause, may be nil
 }
 
@@ -67,6 +67,7 @@ const (
 	CodeGarbled      = "garbled"        // 2xx with a body that is no answer (Aloware's HTML)
 	CodeNotWritten   = "not_written"    // 2xx, but reading back shows the old value
 	CodeUnconfigured = "not_configured" // no credentials are set for this upstream
+	CodeRekeyed      = "rekeyed"        // written, and the person is another contact there now: ContactID
 )
 
 // IsCode reports whether err is, or wraps, a CallError with the given code.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -92,7 +93,7 @@ func (q *Queue) Start(ctx context.Context) error {
 		Workers:                     workers,
 		Queues:                      q.queues(),
 		FetchCooldown:               5 * time.Millisecond,
-		FetchPollInterval:           time.Second,
+		FetchPollInterval:           250 * time.Millisecond,
 		JobTimeout:                  jobTimeout,
 		RescueStuckJobsAfter:        rescueAfter,
 		RetryPolicy:                 doorbellRetry{q.config.Clock},
@@ -106,6 +107,12 @@ func (q *Queue) Start(ctx context.Context) error {
 	q.client = client
 	if q.config.Workers == 0 {
 		return nil
+	}
+	// Whatever waits and belongs to nobody may have lost its bell with the
+	// process that ran here before.
+	now := q.config.Clock()
+	if _, err := q.lanes.RingWaiting(ctx, now, now, 10_000); err != nil {
+		return errors.Join(err, client.StopAndCancel(ctx))
 	}
 	keeping, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	q.cancel = cancel
@@ -181,25 +188,36 @@ type drainer struct {
 // Work answers one doorbell: it takes turns at the lane until it is empty, must
 // wait, belongs to somebody else, or has had its share of time.
 func (d *drainer) Work(ctx context.Context, job *river.Job[store.DrainArgs]) error {
-	lane := job.Args.Lane
+	lanes := []string{job.Args.Lane}
 	start := d.q.config.Clock()
-	for {
-		more, err := d.q.turn(ctx, lane)
-		if err != nil || !more {
+	for len(lanes) > 0 {
+		lane := lanes[0]
+		more, moved, err := d.q.turn(ctx, lane)
+		if err != nil {
 			return err
+		}
+		// Events that turned out to belong to another lane are followed
+		// there at once. Its bell has been rung too, for the case that this
+		// worker dies; whoever answers it second finds nothing to do.
+		lanes = append(lanes, moved...)
+		if !more {
+			lanes = lanes[1:]
+			continue
 		}
 		if d.q.config.Clock().Sub(start) > drainTime {
 			return d.q.lanes.Ring(ctx, lane)
 		}
 	}
+	return nil
 }
 
-// turn takes one turn at a lane and reports whether there is more to do at once.
-func (q *Queue) turn(ctx context.Context, lane string) (bool, error) {
+// turn takes one turn at a lane. It reports whether there is more to do at once,
+// and to which lanes events were moved.
+func (q *Queue) turn(ctx context.Context, lane string) (more bool, moved []string, err error) {
 	now := q.config.Clock()
 	turn, ok, err := q.lanes.TakeTurn(ctx, lane, q.config.Owner, turnSize, now, now.Add(leaseTime))
 	if err != nil || !ok {
-		return false, err
+		return false, nil, err
 	}
 	results, nudges := q.handle(ctx, turn)
 	now = q.config.Clock()
@@ -213,13 +231,24 @@ func (q *Queue) turn(ctx context.Context, lane string) (bool, error) {
 	left, err := q.lanes.FinishTurn(saving, turn.Lease, settled, nudges, now, wake)
 	if errors.Is(err, store.ErrLeaseLost) {
 		q.config.Log.Warn("a lane was taken over in mid-turn; its record is left to the new worker", "lane", lane)
-		return false, nil
+		return false, nil, nil
 	}
 	if err != nil {
-		return false, err
+		return false, nil, err
 	}
 	q.observe(turn.Events, settled, now)
-	return left > 0 && wake.IsZero(), nil
+	return left > 0 && wake.IsZero(), movedTo(settled), nil
+}
+
+// movedTo lists the lanes that events were moved to, each once.
+func movedTo(results []store.Result) []string {
+	var lanes []string
+	for _, r := range results {
+		if r.MoveTo != "" && !slices.Contains(lanes, r.MoveTo) {
+			lanes = append(lanes, r.MoveTo)
+		}
+	}
+	return lanes
 }
 
 // handle runs the handler under the lease and returns its results and how many

@@ -1,0 +1,217 @@
+package converge
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/people"
+)
+
+// personLane is how lanes of people begin. Whatever converges a person runs in
+// that person's lane; any other lane only finds out whose its events are.
+const personLane = "person:"
+
+// PersonLane returns the lane of a person.
+func PersonLane(personID string) string { return personLane + personID }
+
+// Outcome is what became of one event. Its fields are those of the queue's
+// result, in the same order.
+type Outcome struct {
+	EventID  string
+	Status   df.Status // Done, Skipped, Quarantined or Failed (try again at RetryAt)
+	Reason   string    // why it was skipped or quarantined, safe text
+	Error    string    // what failed, safe text
+	RetryAt  time.Time // zero leaves the time to the queue
+	PersonID string
+	MoveTo   string // the lane the event belongs to; it goes there, still open
+}
+
+// Handler turns the events of a lane into convergences.
+type Handler struct {
+	Converger *Converger
+}
+
+// Handle works off the events of one lane, oldest first, and answers for each.
+// In a person's lane all events that say "something changed" together cost one
+// convergence, and so do nudges, which ask for one without an event. In any
+// other lane events are only sent on to the lanes of their people. An error
+// means that nothing was decided, as when the lease was lost.
+func (h *Handler) Handle(ctx context.Context, lease Lease, events []df.Event, nudges int64) ([]Outcome, error) {
+	personID, isPerson := strings.CutPrefix(lease.Lane, personLane)
+	if isPerson {
+		return h.person(ctx, lease, personID, events, nudges > 0)
+	}
+	outcomes := make([]Outcome, 0, len(events))
+	for _, event := range events {
+		outcome, err := h.send(ctx, lease, event)
+		if err != nil {
+			return nil, err
+		}
+		outcomes = append(outcomes, outcome)
+	}
+	return outcomes, nil
+}
+
+// changesContact reports whether the event hints at a change of a contact's
+// state: GHL's contact events, and whatever carries an Aloware contact.
+func changesContact(e df.Event) bool {
+	switch e.Notice.Kind {
+	case df.KindContactCreated, df.KindContactUpdated, df.KindContactDeleted,
+		df.KindContactTags, df.KindContactDND, df.KindContactDisposed:
+		return e.Source == df.SourceGHL || e.Source == df.SourceAloware
+	}
+	return e.Source == df.SourceAloware && e.Notice.Contact != nil
+}
+
+func skipped(e df.Event, personID, reason string) Outcome {
+	return Outcome{EventID: e.ID, Status: df.Skipped, Reason: reason, PersonID: personID}
+}
+
+// send finds the person that an event is about and names that person's lane.
+func (h *Handler) send(ctx context.Context, lease Lease, e df.Event) (Outcome, error) {
+	switch {
+	case e.Notice.Skip != "":
+		return skipped(e, "", e.Notice.Skip), nil
+	case !changesContact(e):
+		return skipped(e, "", "changes no contact"), nil
+	}
+	clue, gone, err := h.clue(ctx, e)
+	if err != nil {
+		return failed(e, "", err), nil
+	}
+	if gone {
+		return skipped(e, "", "the contact is not there any more"), nil
+	}
+	match, err := h.Converger.People.Identify(ctx, lease, clue)
+	switch {
+	case errors.Is(err, people.ErrLeaseLost), ctx.Err() != nil && err != nil:
+		return Outcome{}, err
+	case errors.Is(err, people.ErrNobody), errors.Is(err, people.ErrUnknown):
+		return skipped(e, "", unwrapped(err).Error()), nil
+	case errors.Is(err, people.ErrAmbiguous):
+		return Outcome{EventID: e.ID, Status: df.Quarantined, Reason: "several people fit; see the review list"}, nil
+	case err != nil:
+		return failed(e, "", err), nil
+	case match.Person.Status == people.Ended:
+		return skipped(e, match.Person.ID, "the person ended: "+match.Person.EndedReason), nil
+	}
+	return Outcome{EventID: e.ID, PersonID: match.Person.ID, MoveTo: PersonLane(match.Person.ID)}, nil
+}
+
+func unwrapped(err error) error {
+	for errors.Unwrap(err) != nil {
+		err = errors.Unwrap(err)
+	}
+	return err
+}
+
+// clue says who the event is about. A GHL contact that nobody has yet is read
+// first: the payload may be weeks old, and a phone that is not the contact's
+// any more would join two people. Aloware has no look-up by id.
+func (h *Handler) clue(ctx context.Context, e df.Event) (clue people.Clue, gone bool, err error) {
+	clue = people.ClueOf(e.Source, e.Notice)
+	side := h.Converger.Sides[df.SideGHL]
+	if clue.Side != df.SideGHL || clue.ContactID == "" || clue.OnlyKnown || side == nil {
+		return clue, false, nil
+	}
+	_, known, err := h.Converger.People.Known(ctx, clue.Side, clue.ContactID)
+	if known || err != nil {
+		return clue, false, err
+	}
+	contact, err := readOne(ctx, side, df.Ref{ID: clue.ContactID, Phone: clue.Phone})
+	switch {
+	case df.IsCode(err, df.CodeNotFound):
+		return clue, true, nil
+	case df.IsCode(err, df.CodeUnconfigured):
+		return clue, false, nil
+	case err != nil:
+		return clue, false, err
+	}
+	clue.Phone, clue.Email = contact.Phone(), Form(df.Email, contact.Get(df.Email))
+	return clue, false, nil
+}
+
+// person converges a person once for all events that hint at a change.
+func (h *Handler) person(ctx context.Context, lease Lease, id string, events []df.Event, nudged bool) ([]Outcome, error) {
+	work := Work{PersonID: id, Lease: lease, Deleted: map[df.Side][]string{}}
+	asked := nudged
+	for _, e := range events {
+		if !changesContact(e) {
+			continue
+		}
+		asked = true
+		if work.EventID == "" {
+			work.EventID = e.ID
+		}
+		if phone := e.Notice.Phone; phone != "" && !slices.Contains(work.Phones, phone) {
+			work.Phones = append([]df.Phone{phone}, work.Phones...) // the newest first
+		}
+		if e.Notice.Kind == df.KindContactDeleted {
+			side := df.Side(e.Source)
+			work.Deleted[side] = append(work.Deleted[side], e.Notice.ContactID)
+		}
+	}
+	var result Result
+	var err error
+	if asked {
+		result, err = h.Converger.Person(ctx, work)
+		if err != nil && (errors.Is(err, people.ErrLeaseLost) || ctx.Err() != nil || len(events) == 0) {
+			return nil, err
+		}
+		if err == nil && len(events) == 0 && !result.Settled() {
+			return nil, &df.CallError{Upstream: "converge", Operation: "reconcile", Outcome: df.RetryLater,
+				RetryAt: result.RetryAt, Code: df.CodeNotWritten, Message: "not yet in agreement"}
+		}
+	}
+	outcomes := make([]Outcome, 0, len(events))
+	for _, e := range events {
+		if !changesContact(e) {
+			outcomes = append(outcomes, skipped(e, id, "changes no contact"))
+			continue
+		}
+		outcomes = append(outcomes, judge(e, id, result, err))
+	}
+	return outcomes, nil
+}
+
+// judge says what the convergence means for one of its events.
+func judge(e df.Event, id string, result Result, err error) Outcome {
+	done := Outcome{EventID: e.ID, Status: df.Done, PersonID: id}
+	switch {
+	case errors.Is(err, people.ErrNotFound):
+		return Outcome{EventID: e.ID, Status: df.Quarantined, Reason: "the person is not known", PersonID: id}
+	case err != nil:
+		return failed(e, id, err)
+	case result.MergedInto != "":
+		return Outcome{EventID: e.ID, PersonID: result.MergedInto, MoveTo: PersonLane(result.MergedInto)}
+	case result.Ended && result.Decisions == nil:
+		return skipped(e, id, "the person ended: "+result.Person.EndedReason)
+	case supersedes(result, e):
+		return skipped(e, id, "superseded: the contact is still there")
+	case !result.Settled():
+		done.Status, done.Error, done.RetryAt = df.Failed, "not yet in agreement; see the person's issues", result.RetryAt
+	}
+	return done
+}
+
+// supersedes reports whether the event announced a deletion that is not true.
+func supersedes(result Result, e df.Event) bool {
+	side := df.Side(e.Source)
+	return e.Notice.Kind == df.KindContactDeleted && result.Superseded[side] &&
+		e.Notice.ContactID == result.Person.ContactID(side)
+}
+
+// failed turns an error into what the lane needs: another try, or a person's
+// attention. Wrong credentials are retried, since they are mended by an
+// operator without any event's being at fault.
+func failed(e df.Event, personID string, err error) Outcome {
+	outcome, retryAt := df.OutcomeOf(err)
+	if outcome == df.Refused && !df.IsCode(err, df.CodeUnauthorized) {
+		return Outcome{EventID: e.ID, Status: df.Quarantined, Reason: safeText(err), PersonID: personID}
+	}
+	return Outcome{EventID: e.ID, Status: df.Failed, Error: safeText(err), RetryAt: retryAt, PersonID: personID}
+}
