@@ -1,0 +1,6 @@
+//go:build race
+
+package catalogue
+
+// raceFactor is how much slower the race detector makes us.
+const raceFactor = 15
