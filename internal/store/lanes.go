@@ -375,3 +375,10 @@ func (s *Store) FreeLeases(ctx context.Context) error {
 	_, err := s.Exec(ctx, `UPDATE lanes SET lease_until = NULL, owner = NULL WHERE lease_until IS NOT NULL`)
 	return err
 }
+
+// WaitingLanes counts the lanes that have something to do.
+func (s *Store) WaitingLanes(ctx context.Context) (int64, error) {
+	var n int64
+	err := s.Row(ctx, `SELECT count(*) FROM lanes WHERE queued + nudges > 0`).Scan(&n)
+	return n, err
+}

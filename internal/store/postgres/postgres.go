@@ -50,7 +50,9 @@ func Open(ctx context.Context, url string, log *slog.Logger) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open PostgreSQL pool: %w", err)
 	}
-	jobs, err := river.NewClient(riverpgxv5.New(pool), &river.Config{Logger: log})
+	// A notification that follows another within the cooldown is swallowed; a
+	// worker would then find the job by its poll, a second later.
+	jobs, err := river.NewClient(riverpgxv5.New(pool), &river.Config{Logger: log, FetchCooldown: time.Millisecond})
 	if err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("make job inserter: %w", err)

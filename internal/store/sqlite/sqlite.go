@@ -54,7 +54,9 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*Engine, error) {
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
-	jobs, err := river.NewClient(riversqlite.New(write), &river.Config{Logger: log})
+	// A notification that follows another within the cooldown is swallowed; a
+	// worker would then find the job by its poll, a second later.
+	jobs, err := river.NewClient(riversqlite.New(write), &river.Config{Logger: log, FetchCooldown: time.Millisecond})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("make job inserter: %w", err), read.Close(), write.Close())
 	}

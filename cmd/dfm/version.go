@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
+
+// release is the version of this tree; release builds put the tag here with
+// -ldflags "-X main.release=v1.2.3".
+var release = "0.1.0-dev"
+
+func version() string { return release }
+
+// commit is the revision that was built, as far as the Go tool noted it.
+func commit() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" {
+			return setting.Value
+		}
+	}
+	return "unknown"
+}
+
+func versionCommand() command {
+	return command{
+		name: "version", summary: "print version, commit and Go version", example: "dfm version --json",
+		setup: func(flags *flag.FlagSet) runner {
+			asJSON := flags.Bool("json", false, "print JSON")
+			return func(_ context.Context, env environment, _ []string) error {
+				if *asJSON {
+					return printJSON(env.Stdout, map[string]string{"version": version(), "commit": commit(), "go": runtime.Version()})
+				}
+				_, err := fmt.Fprintf(env.Stdout, "dfm %s (commit %s, %s)\n", version(), commit(), runtime.Version())
+				return err
+			}
+		},
+	}
+}

@@ -1,0 +1,124 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	mathrand "math/rand/v2"
+	"net/http"
+
+	"github.com/df-middleware/dfm/internal/auth"
+	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/egress"
+)
+
+// buildAuth makes the vault and the API keys.
+func (a *App) buildAuth() error {
+	if a.config.Encryption != nil {
+		previous := make([]df.Secret, len(a.config.OldKeys))
+		for i, key := range a.config.OldKeys {
+			previous[i] = df.Secret(base64.StdEncoding.EncodeToString(key))
+		}
+		vault, err := auth.NewVault(rand.Reader, df.Secret(base64.StdEncoding.EncodeToString(a.config.Encryption)), previous...)
+		if err != nil {
+			return err
+		}
+		a.vault = vault
+	}
+	stored := auth.Stored{Store: a.store, Clock: a.clock}
+	a.keys = auth.NewKeys(auth.KeysConfig{
+		Store: stored, EnvKey: a.config.GatewayKey, Clock: a.clock, Random: rand.Reader, Log: a.log,
+		Limiter: auth.NewLimiter(stored, a.clock, a.log), Rate: auth.Rate{PerMinute: a.config.KeyRate, Burst: a.config.KeyRate / 4},
+	})
+	return nil
+}
+
+func (a *App) startAuth() {
+	a.keys.Start()
+	a.started = append(a.started, part{"keys", a.keys.Stop})
+}
+
+// guards returns the wrappers of the admin and the jobs API.
+func (a *App) guards() (admin, jobs func(http.Handler) http.Handler) {
+	adminDoor := auth.Door{Actor: "admin", Header: auth.AdminHeader, Secret: a.config.AdminSecret}
+	jobsDoor := auth.Door{Actor: "jobs", Header: auth.JobsHeader, Secret: a.config.JobsSecret}
+	brake := auth.NewBrake(a.clock)
+	refused := func(f auth.Failure) {
+		a.metrics.Refused(f.Guard)
+		a.log.Warn("a request without the right secret was refused", "guard", f.Guard, "held", f.Held)
+	}
+	return auth.NewGuard(auth.GuardConfig{
+			Name: "admin", Doors: []auth.Door{adminDoor}, Readers: a.keys, Brake: brake, OnFailure: refused,
+		}).Wrap, auth.NewGuard(auth.GuardConfig{
+			Name: "jobs", Doors: []auth.Door{jobsDoor, adminDoor}, Brake: brake, OnFailure: refused,
+		}).Wrap
+}
+
+// verifier returns what checks the Clerk tokens of callers, or nil when Clerk is
+// not configured, and then no token is accepted.
+func (a *App) verifier(ctx context.Context) (*auth.Verifier, error) {
+	c := a.config.Clerk
+	if c.Issuer == "" {
+		return nil, nil
+	}
+	keys, err := a.clerkKeys(ctx)
+	if err != nil || keys == nil {
+		return nil, err
+	}
+	return auth.NewVerifier(auth.VerifierConfig{
+		Issuer: c.Issuer, Keys: keys, Parties: c.AuthorizedParties, Machines: c.Machines, Clock: a.clock,
+		OnRefuse: a.metrics.TokenRefused,
+	})
+}
+
+// clerkKeys returns the key of the settings when there is one, which needs no
+// network, and else a keeper of Clerk's published keys.
+func (a *App) clerkKeys(context.Context) (auth.KeySource, error) {
+	c := a.config.Clerk
+	if c.JWTKey != "" {
+		return auth.ParseStaticKey(c.JWTKey)
+	}
+	url := c.JWKSURL
+	if url == "" {
+		url = c.Issuer + "/.well-known/jwks.json"
+	}
+	keys := auth.NewJWKS(auth.JWKSConfig{
+		URL: url, Client: clerkClient(), Clock: a.clock, Random: mathrand.Float64, Log: a.log,
+	})
+	keys.Start()
+	a.started = append(a.started, part{"clerk keys", keys.Stop})
+	return keys, nil
+}
+
+// ownToken returns the keeper of the middleware's own token for Verity, or nil
+// when no way to get one is configured.
+func (a *App) ownToken() (*auth.TokenKeeper, error) {
+	c := a.config.Clerk
+	if !c.MachineSecretKey.Set() && (!c.SecretKey.Set() || c.SessionID == "") {
+		return nil, nil
+	}
+	mint, err := auth.NewMinter(auth.MinterConfig{
+		APIURL: c.APIURL, MachineSecret: c.MachineSecretKey, Secret: c.SecretKey, Session: c.SessionID,
+		Template: c.JWTTemplate, TTL: c.TokenTTL, Client: clerkClient(), Clock: a.clock,
+	})
+	if err != nil {
+		return nil, err
+	}
+	config := auth.TokenKeeperConfig{
+		Mint: mint, Instance: a.name, Clock: a.clock, Random: mathrand.Float64, Log: a.log,
+		OnAlert: func(ctx context.Context, alert auth.Alert) {
+			a.log.ErrorContext(ctx, "our own token for Verity", "trouble", string(alert.Trouble), "message", alert.Message)
+		},
+	}
+	if a.vault != nil {
+		config.Vault, config.Shared = a.vault, auth.Stored{Store: a.store, Clock: a.clock}
+	}
+	return auth.NewTokenKeeper(config)
+}
+
+func clerkClient() *http.Client {
+	return &http.Client{
+		Transport:     egress.NewTransport(),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}

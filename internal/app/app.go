@@ -1,0 +1,257 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/df-middleware/dfm/internal/auth"
+	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/egress"
+	"github.com/df-middleware/dfm/internal/inbox"
+	"github.com/df-middleware/dfm/internal/observe"
+	"github.com/df-middleware/dfm/internal/queue"
+	"github.com/df-middleware/dfm/internal/store"
+	"github.com/df-middleware/dfm/internal/store/postgres"
+	"github.com/df-middleware/dfm/internal/store/sqlite"
+)
+
+// StopTime bounds an orderly stop.
+const StopTime = 25 * time.Second
+
+// App is the whole program: build it with New, Start it, Stop it.
+type App struct {
+	config  Config
+	log     *slog.Logger
+	clock   df.Clock
+	newID   func() string
+	version string
+	name    string // of this process, in leases
+
+	store   *store.Store
+	metrics *observe.Metrics
+	vault   *auth.Vault
+	keys    *auth.Keys
+	sync    *syncing
+	writer  *inbox.Writer
+	spill   *inbox.Spill
+	queue   *queue.Queue
+
+	servers []*server
+	gateway *gateway
+	started []part // what was started, in order
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+}
+
+// part is something that was started and must be stopped again.
+type part struct {
+	name string
+	stop func(context.Context) error
+}
+
+// server is one listening HTTP server.
+type server struct {
+	name     string
+	address  string
+	handler  http.Handler
+	listener net.Listener
+	http     *http.Server
+}
+
+// Options are what the process gives the program besides its settings.
+type Options struct {
+	Log     *slog.Logger
+	Clock   df.Clock
+	Version string
+}
+
+// OpenStore opens the database of the settings without migrating it.
+func OpenStore(ctx context.Context, config Config, log *slog.Logger) (*store.Store, error) {
+	var engine store.Engine
+	var err error
+	if path, ok := strings.CutPrefix(config.DatabaseURL, "sqlite:"); ok {
+		engine, err = sqlite.Open(ctx, strings.TrimPrefix(path, "//"), log)
+	} else {
+		engine, err = postgres.Open(ctx, config.DatabaseURL, log)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return store.New(engine, log), nil
+}
+
+// New builds the program. Nothing runs and nothing listens until Start; Close
+// what was built with Stop even when it was not started.
+func New(ctx context.Context, config Config, options Options) (*App, error) {
+	host, _ := os.Hostname()
+	a := &App{
+		config: config, log: options.Log, clock: options.Clock, newID: df.IDs(options.Clock), version: options.Version,
+		name: fmt.Sprintf("%s-%d-%04x", host, os.Getpid(), rand.IntN(1<<16)), metrics: observe.NewMetrics(),
+	}
+	db, err := OpenStore(ctx, config, options.Log)
+	if err != nil {
+		return nil, err
+	}
+	a.store = db
+	a.metrics.WatchBacklog(db.Backlog, a.clock)
+	if err := a.build(); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return a, nil
+}
+
+// build makes the parts that the roles need, top to bottom.
+func (a *App) build() error {
+	for _, step := range []func() error{a.buildAuth, a.buildSync, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Start migrates the database when it may, listens, and begins to work. What
+// was started is stopped again when something fails.
+func (a *App) Start(ctx context.Context) error {
+	err := a.start(ctx)
+	if err != nil {
+		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), StopTime)
+		defer cancel()
+		return errors.Join(err, a.Stop(stopping))
+	}
+	return nil
+}
+
+func (a *App) start(ctx context.Context) error {
+	if err := a.prepareStore(ctx); err != nil {
+		return err
+	}
+	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	a.cancel = cancel
+	a.startAuth()
+	if a.config.Has(RoleWeb) {
+		a.running.Go(func() { a.spill.Run(background, a.store, a.clock) })
+	}
+	if err := a.startGateway(background); err != nil {
+		return err
+	}
+	if a.queue != nil {
+		if err := a.queue.Start(ctx); err != nil {
+			return err
+		}
+		a.started = append(a.started, part{"queue", a.queue.Stop})
+	}
+	for _, s := range a.servers {
+		if err := a.listen(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *App) prepareStore(ctx context.Context) error {
+	if !a.config.AutoMigrate {
+		if err := a.store.SchemaReady(ctx); err != nil {
+			return err
+		}
+	} else if _, err := a.store.MigrateUp(ctx, a.clock); err != nil {
+		return fmt.Errorf("migrate the database: %w", err)
+	}
+	if a.store.Name() == "sqlite" && a.config.Has(RoleWorker) {
+		// One process owns the file, so every lease in it is a dead one's.
+		return a.store.FreeLeases(ctx)
+	}
+	return nil
+}
+
+func (a *App) listen(s *server) error {
+	listener, err := net.Listen("tcp", s.address)
+	if err != nil {
+		return fmt.Errorf("listen for the %s: %w", s.name, err)
+	}
+	s.listener = listener
+	s.http = &http.Server{
+		Handler:           observe.Server(s.name, s.handler, a.metrics, a.clock, a.log),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	a.running.Go(func() {
+		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			a.log.Error("a server stopped by itself", "server", s.name, "error", err)
+		}
+	})
+	a.started = append(a.started, part{s.name, func(ctx context.Context) error {
+		if err := s.http.Shutdown(ctx); err != nil {
+			return errors.Join(err, s.http.Close())
+		}
+		return nil
+	}})
+	a.log.Info("listening", "server", s.name, "address", listener.Addr().String())
+	return nil
+}
+
+// URL returns where the named server ("web" or "gateway") listens, or "" when
+// it does not.
+func (a *App) URL(name string) string {
+	for _, s := range a.servers {
+		if s.name == name && s.listener != nil {
+			return "http://" + s.listener.Addr().String()
+		}
+	}
+	return ""
+}
+
+// Stop stops taking requests, lets what runs finish or hands it back, and closes
+// the database, within the time of ctx.
+func (a *App) Stop(ctx context.Context) error {
+	var errs []error
+	for i := len(a.started) - 1; i >= 0; i-- {
+		if err := a.started[i].stop(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", a.started[i].name, err))
+		}
+	}
+	a.started = nil
+	if a.cancel != nil {
+		a.cancel()
+	}
+	if a.writer != nil {
+		a.writer.Stop()
+	}
+	a.running.Wait()
+	errs = append(errs, a.store.Close())
+	return errors.Join(errs...)
+}
+
+// Reload reads again what can change while running: the catalogue.
+func (a *App) Reload(ctx context.Context) error {
+	if a.gateway == nil || a.gateway.catalogue == nil {
+		return nil
+	}
+	return a.gateway.catalogue.Reload(ctx)
+}
+
+// Redactor knows every secret of the settings, so that none is ever printed.
+func (c Config) Redactor() *egress.Redactor {
+	var secrets []string
+	for _, secret := range []df.Secret{
+		c.GatewayKey, c.AdminSecret, c.JobsSecret, c.GHL.APIKey, c.GHL.ClientSecret, c.GHL.WebhookSecret,
+		c.Aloware.Token, c.Aloware.BasicPass, c.Aloware.Bearer, c.Verity.APIKey, c.Verity.WebhookSecret,
+		c.Clerk.SecretKey, c.Clerk.MachineSecretKey,
+	} {
+		if secret.Set() {
+			secrets = append(secrets, secret.Reveal())
+		}
+	}
+	return egress.NewRedactor(secrets, nil)
+}

@@ -1,0 +1,97 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/df-middleware/dfm/internal/console"
+	"github.com/df-middleware/dfm/internal/df"
+)
+
+// probe checks one dependency for real. It returns what it found, in words that
+// hold nothing secret.
+type probe struct {
+	name       string
+	configured bool
+	check      func(ctx context.Context) (string, error)
+}
+
+// Connections checks the database and every upstream for real, at once, each
+// within ten seconds.
+func (a *App) Connections(ctx context.Context) []console.Connection {
+	probes := a.probes()
+	found := make([]console.Connection, len(probes))
+	var checking sync.WaitGroup
+	for i, p := range probes {
+		checking.Go(func() { found[i] = a.probe(ctx, p) })
+	}
+	checking.Wait()
+	return slices.Clip(found)
+}
+
+func (a *App) probe(ctx context.Context, p probe) console.Connection {
+	if !p.configured {
+		return console.Connection{Name: p.name, Status: "not_configured"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	start := a.clock()
+	message, err := p.check(ctx)
+	c := console.Connection{Name: p.name, Status: "ok", Message: message,
+		TookMS: float64(a.clock().Sub(start).Microseconds()) / 1000}
+	if err != nil {
+		c.Status, c.Message = "failed", a.config.Redactor().Text(err.Error())
+	}
+	return c
+}
+
+func (a *App) probes() []probe {
+	return []probe{
+		{"database", true, func(ctx context.Context) (string, error) {
+			return a.store.Name(), a.store.Ping(ctx)
+		}},
+		{"ghl", a.sync.ghl != nil, a.probeGHL},
+		{"aloware", a.sync.aloware != nil, func(ctx context.Context) (string, error) {
+			users, err := a.sync.aloware.Users(ctx)
+			return fmt.Sprintf("%d users", len(users)), err
+		}},
+		{"verity", true, func(ctx context.Context) (string, error) {
+			return a.config.Verity.BaseURL, reach(ctx, a.config.Verity.BaseURL)
+		}},
+		{"clerk", a.gateway != nil && a.gateway.token != nil, func(ctx context.Context) (string, error) {
+			_, err := a.gateway.token.Token(ctx)
+			return "our own token was issued", err
+		}},
+	}
+}
+
+func (a *App) probeGHL(ctx context.Context) (string, error) {
+	location, err := a.sync.ghl.GetLocation(ctx)
+	if err != nil {
+		return "", err
+	}
+	message := "location " + a.config.GHL.LocationID
+	if location.AllowsDuplicate {
+		message += " (allows duplicate contacts: switch that off, or the same person may exist twice)"
+	}
+	return message, nil
+}
+
+// unhealthy reports whether any check failed.
+func unhealthy(found []console.Connection) bool {
+	return slices.ContainsFunc(found, func(c console.Connection) bool { return c.Status == "failed" })
+}
+
+// Doctor prepares the store and checks everything for real. It reports whether
+// all is well.
+func (a *App) Doctor(ctx context.Context) ([]console.Connection, bool) {
+	found := a.Connections(ctx)
+	if err := a.store.SchemaReady(ctx); err != nil {
+		found = append(found, console.Connection{Name: "schema", Status: "failed", Message: df.AsError(err).Message})
+		found[len(found)-1].Message = err.Error()
+	}
+	return found, !unhealthy(found)
+}

@@ -1,0 +1,82 @@
+package app
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/df-middleware/dfm/internal/aloware"
+	"github.com/df-middleware/dfm/internal/console"
+	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/ghl"
+	"github.com/df-middleware/dfm/internal/inbox"
+)
+
+// buildInbox makes what stores webhooks.
+func (a *App) buildInbox() error {
+	if !a.config.Has(RoleWeb) {
+		return nil
+	}
+	committers := 2
+	if a.store.Name() == "sqlite" {
+		committers = 1
+	}
+	a.writer = inbox.NewWriter(a.store, committers, a.clock)
+	a.spill = inbox.NewSpill(a.config.SpillFolder, a.log)
+	return nil
+}
+
+// buildWeb makes the web app: webhooks and console.
+func (a *App) buildWeb() error {
+	if !a.config.Has(RoleWeb) {
+		return nil
+	}
+	routes, err := a.webhookRoutes()
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	inbox.New(inbox.Config{
+		Writer: a.writer, Spill: a.spill, Clock: a.clock, NewID: a.newID, Log: a.log,
+		DedupeWindow: a.config.DedupeWindow, Hold: a.config.Hold, Unsigned: a.config.Unsigned, Observe: a.metrics.Webhook,
+	}).Register(mux, routes...)
+	a.registerInstallation(mux)
+	admin, jobs := a.guards()
+	console.New(console.Config{
+		Store: a.store, Sync: a.sync, Clock: a.clock, Log: a.log, Admin: admin, Jobs: jobs,
+		Connections: a.Connections, Sample: a.sample, Metrics: a.metrics.Handler(), Version: a.version, Started: a.clock(),
+		Keys: a.keys,
+	}).Register(mux)
+	a.servers = append(a.servers, &server{name: "web", address: a.config.WebAddress(), handler: mux})
+	return nil
+}
+
+// webhookRoutes lists the routes of the sources that we listen to.
+func (a *App) webhookRoutes() ([]inbox.Route, error) {
+	g := a.config.GHL
+	verifier, err := ghl.NewVerifier(ghl.VerifierOptions{Keys: g.PublicKeys, RSAKeys: g.RSAPublicKeys, Secret: g.WebhookSecret})
+	if err != nil {
+		return nil, Problems{{"GHL_WEBHOOK_PUBLIC_KEYS", "must hold PEM public keys: " + err.Error()}}
+	}
+	fromGHL := ghl.Decoder{Region: a.config.Region, LocationID: g.LocationID, AppID: ghl.AppID(g.ClientID)}
+	fromAloware := aloware.Decoder{Region: a.config.Region}
+	credentials := aloware.Verifier{User: a.config.Aloware.BasicUser, Pass: a.config.Aloware.BasicPass, Bearer: a.config.Aloware.Bearer}
+	return []inbox.Route{
+		{
+			Name: "ghl", Source: df.SourceGHL, Paths: []string{"/api/webhooks/ghl"},
+			Verify: verifier.Verify, Decode: fromGHL.Decode, WhenDown: inbox.Answer429,
+		},
+		{
+			Name: "ghl/workflow", Source: df.SourceGHL, Paths: []string{"/api/webhooks/ghl/workflow"},
+			Verify: verifier.Verify, Decode: fromGHL.DecodeWorkflow, WhenDown: inbox.Answer429,
+		},
+		{
+			Name: "aloware", Source: df.SourceAloware,
+			Paths:  []string{"/api/webhooks/aloware", "/api/integrations/aloware/webhook"},
+			Verify: credentials.Verify, Decode: fromAloware.Decode,
+			Allow: aloware.AllowedEvents(a.config.Aloware.AllowedEvents).Allows, WhenDown: inbox.HoldAndSpill,
+		},
+	}, nil
+}
+
+// pruneAfter is how long records that only serve the running system are kept.
+const pruneAfter = 7 * 24 * time.Hour

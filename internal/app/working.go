@@ -1,0 +1,50 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/df-middleware/dfm/internal/queue"
+)
+
+// buildQueue makes what works events and schedules.
+func (a *App) buildQueue() error {
+	workers := 0
+	if a.config.Has(RoleWorker) {
+		workers = a.config.Workers
+	}
+	if workers == 0 && !a.config.Has(RoleScheduler) {
+		return nil
+	}
+	a.queue = queue.New(a.store, queue.Config{
+		Owner: a.name, Workers: workers, Leader: a.config.Has(RoleScheduler),
+		Retry:   queue.RetryPolicy{Limit: a.config.RetryLimit, Delay: a.config.RetryDelay},
+		Handler: a.sync, Clock: a.clock, Log: a.log, Observe: a.metrics.Event,
+		Schedules: []queue.Schedule{
+			{Name: "process-pending", Every: 5 * time.Minute, Run: a.ringPending},
+			{Name: "prune", Every: time.Hour, Run: a.prune},
+		},
+	})
+	return nil
+}
+
+// ringPending rings for whatever waits without a reason: what an external cron
+// did for the original system.
+func (a *App) ringPending(ctx context.Context) error {
+	now := a.clock()
+	rang, err := a.store.RingWaiting(ctx, now, now.Add(-time.Minute), 10_000)
+	if rang > 0 {
+		a.log.Info("lanes that waited without a bell were rung", "lanes", rang)
+	}
+	return err
+}
+
+// prune forgets what only the running system needs.
+func (a *App) prune(ctx context.Context) error {
+	now := a.clock()
+	if _, err := a.store.PruneDedupe(ctx, now); err != nil {
+		return err
+	}
+	_, err := a.store.PruneWrites(ctx, now.Add(-pruneAfter))
+	return err
+}

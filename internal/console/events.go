@@ -1,0 +1,260 @@
+package console
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/store"
+)
+
+// eventView is an event as the API shows it.
+type eventView struct {
+	ID            string     `json:"id"`
+	ReceivedAt    time.Time  `json:"receivedAt"`
+	Source        df.Source  `json:"source"`
+	Route         string     `json:"route"`
+	EventType     string     `json:"eventType"`
+	Kind          df.Kind    `json:"kind"`
+	EntityType    string     `json:"entityType"`
+	EntityID      string     `json:"entityId"`
+	ContactID     string     `json:"contactId,omitempty"`
+	DedupeKey     string     `json:"dedupeKey"`
+	Status        df.Status  `json:"status"`
+	Reason        string     `json:"reason,omitempty"`
+	Attempts      int        `json:"attempts"`
+	NextAttemptAt *time.Time `json:"nextAttemptAt"`
+	ErrorMessage  string     `json:"errorMessage,omitempty"`
+	OccurredAt    *time.Time `json:"occurredAt"`
+	ProcessedAt   *time.Time `json:"processedAt"`
+	PersonID      string     `json:"personId,omitempty"`
+	Lane          string     `json:"lane,omitempty"`
+	Verified      string     `json:"verified"`
+}
+
+func viewEvent(e df.Event) eventView {
+	return eventView{
+		ID: e.ID, ReceivedAt: e.ReceivedAt, Source: e.Source, Route: e.Route, EventType: e.Notice.Type,
+		Kind: e.Notice.Kind, EntityType: e.Notice.EntityType, EntityID: e.Notice.EntityID,
+		ContactID: e.Notice.ContactID, DedupeKey: e.DedupeKey, Status: e.Status, Reason: e.Reason,
+		Attempts: e.Attempts, NextAttemptAt: optional(e.NextAttemptAt), ErrorMessage: e.LastError,
+		OccurredAt: optional(e.Notice.OccurredAt), ProcessedAt: optional(e.ProcessedAt),
+		PersonID: e.PersonID, Lane: e.Lane, Verified: e.Verified,
+	}
+}
+
+func viewEvents(events []df.Event) []eventView {
+	views := make([]eventView, len(events))
+	for i, e := range events {
+		views[i] = viewEvent(e)
+	}
+	return views
+}
+
+func (s *Server) listEvents(r *http.Request) (any, error) {
+	q := r.URL.Query()
+	filter := store.EventFilter{
+		Source: df.Source(q.Get("source")), Status: df.Status(q.Get("status")), Type: q.Get("type"),
+		EntityID: q.Get("entityId"), Text: q.Get("q"),
+	}
+	var err error
+	if filter.Limit, err = limitOf(r); err != nil {
+		return nil, err
+	}
+	if filter.Before, err = cursorOf(r); err != nil {
+		return nil, err
+	}
+	if filter.From, err = timeOf(r, "from"); err != nil {
+		return nil, err
+	}
+	if filter.To, err = timeOf(r, "to"); err != nil {
+		return nil, err
+	}
+	events, err := s.Store.Events(r.Context(), filter)
+	if err != nil {
+		return nil, err
+	}
+	var last int64
+	if len(events) > 0 {
+		last = events[len(events)-1].Seq
+	}
+	return page{viewEvents(events), nextCursor(len(events) == filter.Limit, last)}, nil
+}
+
+// countEvents shows the sum that must always come out: received events by
+// source and status.
+func (s *Server) countEvents(r *http.Request) (any, error) {
+	counts, err := s.Store.CountEvents(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	bySource := map[df.Source]map[df.Status]int64{}
+	for _, c := range counts {
+		if bySource[c.Source] == nil {
+			bySource[c.Source] = map[df.Status]int64{}
+			for _, status := range df.Statuses() {
+				bySource[c.Source][status] = 0
+			}
+		}
+		bySource[c.Source][c.Status] = c.Events
+		bySource[c.Source]["received"] += c.Events
+	}
+	return bySource, nil
+}
+
+type eventDetail struct {
+	eventView
+	Payload  any               `json:"payload"`
+	Headers  map[string]string `json:"headers"`
+	History  []attemptView     `json:"history"`
+	Effects  []syncView        `json:"effects"`
+	PersonID string            `json:"personId,omitempty"`
+}
+
+type attemptView struct {
+	Attempt int       `json:"attempt"`
+	At      time.Time `json:"at"`
+	Outcome string    `json:"outcome"`
+	Error   string    `json:"error"`
+}
+
+func (s *Server) getEvent(r *http.Request) (any, error) {
+	ctx := r.Context()
+	e, err := s.Store.Event(ctx, r.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	attempts, err := s.Store.Attempts(ctx, e.ID)
+	if err != nil {
+		return nil, err
+	}
+	effects, err := s.Store.SyncLog(ctx, store.SyncFilter{CorrelationID: e.ID, Limit: 200})
+	if err != nil {
+		return nil, err
+	}
+	detail := eventDetail{
+		eventView: viewEvent(e), Payload: payload(e.Raw), Headers: e.Headers,
+		History: make([]attemptView, len(attempts)), Effects: viewSyncs(effects), PersonID: e.PersonID,
+	}
+	for i, a := range attempts {
+		detail.History[i] = attemptView(a)
+	}
+	return detail, nil
+}
+
+// payload shows JSON as JSON, numbers untouched, and anything else as text.
+func payload(raw []byte) any {
+	if json.Valid(raw) {
+		return json.RawMessage(raw)
+	}
+	return string(raw)
+}
+
+type reasonBody struct {
+	Reason string `json:"reason"`
+}
+
+// replayEvent puts an event back into its lane: a finished one is reopened, a
+// failed one is tried at once.
+func (s *Server) replayEvent(r *http.Request) (any, error) {
+	var in reasonBody
+	if err := readJSON(r, &in); err != nil {
+		return nil, err
+	}
+	ctx, id, now := r.Context(), r.PathValue("id"), s.Clock()
+	e, err := s.Store.Event(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if e.Status == df.Failed {
+		err = s.Store.RetryNow(ctx, id, now)
+	} else {
+		err = s.Store.Reopen(ctx, id, now)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.changedEvent(r, "event.replay", id, in.Reason)
+}
+
+func (s *Server) closeEvent(status df.Status, action string) handler {
+	return func(r *http.Request) (any, error) {
+		var in reasonBody
+		if err := readJSON(r, &in); err != nil {
+			return nil, err
+		}
+		id := r.PathValue("id")
+		if err := s.Store.CloseEvent(r.Context(), id, status, in.Reason, s.Clock()); err != nil {
+			return nil, err
+		}
+		return s.changedEvent(r, action, id, in.Reason)
+	}
+}
+
+func (s *Server) changedEvent(r *http.Request, action, id, reason string) (any, error) {
+	if err := s.audit(r, action, id, map[string]any{"reason": reason}); err != nil {
+		return nil, err
+	}
+	e, err := s.Store.Event(r.Context(), id)
+	return viewEvent(e), err
+}
+
+type replayBody struct {
+	Filter struct {
+		Source   df.Source  `json:"source"`
+		Status   df.Status  `json:"status"`
+		Type     string     `json:"type"`
+		EntityID string     `json:"entityId"`
+		Query    string     `json:"q"`
+		From     *time.Time `json:"from"`
+		To       *time.Time `json:"to"`
+	} `json:"filter"`
+	DryRun *bool `json:"dryRun"`
+}
+
+// replayMost is the most events that one bulk replay takes.
+const replayMost = 1000
+
+// replayEvents replays what a filter finds, newest first, and says how many
+// events and people that is. dryRun, the default, only counts.
+func (s *Server) replayEvents(r *http.Request) (any, error) {
+	var in replayBody
+	if err := readJSON(r, &in); err != nil {
+		return nil, err
+	}
+	f := in.Filter
+	filter := store.EventFilter{Source: f.Source, Status: f.Status, Type: f.Type, EntityID: f.EntityID, Text: f.Query, Limit: replayMost}
+	if f.From != nil {
+		filter.From = *f.From
+	}
+	if f.To != nil {
+		filter.To = *f.To
+	}
+	events, err := s.Store.Events(r.Context(), filter)
+	if err != nil {
+		return nil, err
+	}
+	people := map[string]bool{}
+	var replayable []df.Event
+	for _, e := range events {
+		if e.Lane == "" || e.Status == df.Pending || e.Status == df.Processing {
+			continue
+		}
+		replayable = append(replayable, e)
+		people[e.Lane] = true
+	}
+	dry := in.DryRun == nil || *in.DryRun
+	result := map[string]any{
+		"dryRun": dry, "events": len(replayable), "people": len(people), "more": len(events) == replayMost,
+	}
+	if dry {
+		return result, nil
+	}
+	for _, e := range replayable {
+		if err := s.Store.Reopen(r.Context(), e.ID, s.Clock()); err != nil && e.Status != df.Failed {
+			return nil, err
+		}
+	}
+	return result, s.audit(r, "event.replay", "filter", result)
+}

@@ -1,0 +1,105 @@
+package console
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/df-middleware/dfm/internal/auth"
+	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/store"
+)
+
+// Connection is what a live check of one upstream or dependency found.
+type Connection struct {
+	Name    string  `json:"name"`
+	Status  string  `json:"status"` // ok, failed, not_configured
+	Message string  `json:"message,omitempty"`
+	TookMS  float64 `json:"tookMs"`
+}
+
+// Syncer asks for convergence of people.
+type Syncer interface {
+	// SyncContact makes one contact, named by the id on either side or by
+	// phone, converge soon, and returns the person's id.
+	SyncContact(ctx context.Context, ghlID, alowareID, phone string) (string, error)
+	// SyncAll makes everybody converge and returns how many were asked for.
+	SyncAll(ctx context.Context) (int, error)
+}
+
+// Config is what the console shows and acts on.
+type Config struct {
+	Store *store.Store
+	Sync  Syncer
+	Clock df.Clock
+	Log   *slog.Logger
+	// Admin and Jobs wrap handlers that need the admin secret, or either of
+	// the two secrets.
+	Admin, Jobs func(http.Handler) http.Handler
+	// Connections checks every upstream for real.
+	Connections func(ctx context.Context) []Connection
+	// Sample posts a signed sample event to our own webhook route of the
+	// source, as that source would, and returns status and body of the answer.
+	Sample  func(ctx context.Context, source string) (status int, body []byte, err error)
+	Keys    *auth.Keys
+	Metrics http.Handler
+	Version string
+	Started time.Time
+}
+
+// Server serves the console.
+type Server struct{ Config }
+
+// New returns a console.
+func New(config Config) *Server { return &Server{config} }
+
+// Register adds all routes to the mux.
+func (s *Server) Register(mux *http.ServeMux) {
+	admin := func(pattern string, h handler) { mux.Handle(pattern, s.Admin(s.reply(h))) }
+	jobs := func(pattern string, h handler) { mux.Handle(pattern, s.Jobs(s.reply(h))) }
+
+	admin("GET /api/admin/events", s.listEvents)
+	admin("GET /api/admin/events/counts", s.countEvents)
+	admin("GET /api/admin/events/{id}", s.getEvent)
+	admin("POST /api/admin/events/replay", s.replayEvents)
+	admin("POST /api/admin/events/{id}/replay", s.replayEvent)
+	admin("POST /api/admin/events/{id}/release", s.replayEvent)
+	admin("POST /api/admin/events/{id}/quarantine", s.closeEvent(df.Quarantined, "event.quarantine"))
+	admin("POST /api/admin/events/{id}/mark-done", s.closeEvent(df.Done, "event.mark-done"))
+	admin("GET /api/admin/people", s.listPeople)
+	admin("GET /api/admin/people/{id}", s.getPerson)
+	admin("GET /api/admin/people/{id}/timeline", s.timeline)
+	admin("GET /api/admin/mappings", s.listPeople)
+	admin("POST /api/admin/mappings/repair", s.repairMapping)
+	admin("GET /api/admin/sync-log", s.listSyncLog)
+	admin("GET /api/admin/conflicts", s.listConflicts)
+	admin("GET /api/admin/audit", s.listAudit)
+	admin("GET /api/admin/lanes", s.lanes)
+	admin("GET /api/admin/issues", s.listIssues)
+	admin("GET /api/admin/agents", s.listAgents)
+	admin("POST /api/admin/agents", s.saveAgent)
+	admin("PUT /api/admin/agents/{agentKey}", s.saveAgent)
+	admin("DELETE /api/admin/agents/{agentKey}", s.deleteAgent)
+	admin("GET /api/admin/keys", s.listKeys)
+	admin("POST /api/admin/keys", s.createKey)
+	admin("POST /api/admin/keys/{id}/rotate", s.rotateKey)
+	admin("DELETE /api/admin/keys/{id}", s.revokeKey)
+	admin("GET /api/admin/verify-connections", s.connections)
+
+	jobs("GET /api/jobs/process-pending", s.processPending)
+	jobs("POST /api/jobs/process-pending", s.processPending)
+	jobs("POST /api/jobs/enqueue-pending", s.processPending)
+	jobs("POST /api/sync/contacts", s.syncContacts)
+	jobs("GET /api/test/connections", s.connections)
+	jobs("POST /api/test/webhooks/{source}", s.sampleWebhook)
+
+	mux.Handle("GET /api/metrics", s.Metrics)
+	mux.Handle("GET /metrics", s.Metrics)
+	mux.Handle("GET /api/health", s.reply(s.health))
+	mux.Handle("GET /health", s.reply(s.health))
+	mux.Handle("GET /ready", http.HandlerFunc(s.ready))
+	mux.Handle("/api/", s.reply(func(*http.Request) (any, error) {
+		return nil, &df.Error{Code: "NOT_FOUND", Message: "there is no such route", Status: http.StatusNotFound}
+	}))
+}
