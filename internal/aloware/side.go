@@ -10,10 +10,6 @@ import (
 	"github.com/df-middleware/dfm/internal/df"
 )
 
-// CodeRekeyed is the code of a write that moved a person to another Aloware
-// contact, whose id is in df.CallError.ContactID.
-const CodeRekeyed = "rekeyed"
-
 // lookupLag is how long to leave Aloware before looking again for a contact that
 // it just took.
 const lookupLag = 5 * time.Second
@@ -199,7 +195,7 @@ func (s *Side) duplicate(ctx context.Context, phone df.Phone, err error) error {
 }
 
 // Write sends what differs and nothing else. A patch that changes the phone
-// number goes through Rekey, and ends in CodeRekeyed when the person has another
+// number goes through Rekey, and ends in df.CodeRekeyed when the person has another
 // id afterwards. What Aloware has no place for is named in a df.CodeNotWritten
 // error after all the rest was written.
 func (s *Side) Write(ctx context.Context, ref df.Ref, seen df.Contact, patch df.Patch) error {
@@ -207,7 +203,7 @@ func (s *Side) Write(ctx context.Context, ref df.Ref, seen df.Contact, patch df.
 		contact, err := s.Rekey(ctx, ref, seen, patch)
 		if contact.ID != "" && ref.ID != "" && contact.ID != ref.ID {
 			return &df.CallError{Upstream: upstream, Operation: "change phone number", Outcome: df.Refused,
-				Code: CodeRekeyed, ContactID: contact.ID, Message: "the new number is another contact at Aloware"}
+				Code: df.CodeRekeyed, ContactID: contact.ID, Message: "the new number is another contact at Aloware"}
 		}
 		return err
 	}

@@ -237,7 +237,7 @@ func TestWriteOfANewNumberWhereAlowareMakesASecondContact(t *testing.T) {
 	patch := move(map[df.Field]string{df.City: "Rome", df.Owner: "NOBODY"})
 	patch.AddTags = []string{"Hot"}
 	err := f.side().Write(t.Context(), df.Ref{ID: "700001", Phone: jo}, seen, patch)
-	if got := failure(t, err); got.Code != CodeRekeyed || got.ContactID != "700002" {
+	if got := failure(t, err); got.Code != df.CodeRekeyed || got.ContactID != "700002" {
 		t.Fatalf("%+v", got)
 	}
 	body := f.contacts[string(joNew)]
