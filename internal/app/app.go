@@ -97,7 +97,7 @@ func New(ctx context.Context, config Config, options Options) (*App, error) {
 		config: config, log: options.Log, clock: options.Clock, newID: df.IDs(options.Clock), version: options.Version,
 		name: fmt.Sprintf("%s-%d-%04x", host, os.Getpid(), rand.IntN(1<<16)), metrics: observe.NewMetrics(),
 	}
-	db, err := OpenStore(ctx, config, options.Log)
+	db, err := OpenStore(ctx, config, observe.Quiet(options.Log))
 	if err != nil {
 		return nil, err
 	}

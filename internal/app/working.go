@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/df-middleware/dfm/internal/observe"
 	"github.com/df-middleware/dfm/internal/queue"
 )
 
@@ -19,7 +20,7 @@ func (a *App) buildQueue() error {
 	a.queue = queue.New(a.store, queue.Config{
 		Owner: a.name, Workers: workers, Leader: a.config.Has(RoleScheduler),
 		Retry:   queue.RetryPolicy{Limit: a.config.RetryLimit, Delay: a.config.RetryDelay},
-		Handler: a.sync, Clock: a.clock, Log: a.log, Observe: a.metrics.Event,
+		Handler: a.sync, Clock: a.clock, Log: a.log, JobLog: observe.Quiet(a.log), Observe: a.metrics.Event,
 		Schedules: []queue.Schedule{
 			{Name: "process-pending", Every: 5 * time.Minute, Run: a.ringPending},
 			{Name: "prune", Every: time.Hour, Run: a.prune},

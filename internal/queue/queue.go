@@ -56,6 +56,7 @@ type Config struct {
 	Handler Handler
 	Clock   df.Clock
 	Log     *slog.Logger
+	JobLog  *slog.Logger // for River itself; Log when nil
 	// Schedules run at their intervals, each by one instance at a time.
 	Schedules []Schedule
 	// Observe, when set, is told of every event that a turn finished with.
@@ -99,7 +100,7 @@ func (q *Queue) Start(ctx context.Context) error {
 		RetryPolicy:                 doorbellRetry{q.config.Clock},
 		CompletedJobRetentionPeriod: time.Hour,
 		PeriodicJobs:                periodic(q.config.Schedules),
-		Logger:                      q.config.Log,
+		Logger:                      q.config.jobLog(),
 	})
 	if err != nil {
 		return fmt.Errorf("start queue: %w", err)
@@ -118,6 +119,13 @@ func (q *Queue) Start(ctx context.Context) error {
 	q.cancel = cancel
 	q.keeper.Go(func() { q.keepLanes(keeping) })
 	return nil
+}
+
+func (c Config) jobLog() *slog.Logger {
+	if c.JobLog != nil {
+		return c.JobLog
+	}
+	return c.Log
 }
 
 // queues says which jobs this process works. Any process may be elected to
