@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -56,6 +57,11 @@ func serve(ctx context.Context, env environment) error {
 	config, err := load(env)
 	if err != nil {
 		return err
+	}
+	if _, set := env.Lookup("GOGC"); !set {
+		// The live heap is a few megabytes; collecting it less often costs
+		// little memory and a tenth less processor.
+		debug.SetGCPercent(300)
 	}
 	log := logger(env, config)
 	a, err := app.New(ctx, config, app.Options{Log: log, Clock: time.Now, Version: version()})

@@ -236,22 +236,3 @@ func (s *syncing) find(ctx context.Context, ghlID string, phone df.Phone) (df.Si
 	return "", df.Contact{}, notFound("no side has exactly one contact with this phone")
 }
 
-// SyncAll asks for one convergence of everybody that is known.
-func (s *syncing) SyncAll(ctx context.Context) (int, error) {
-	asked, after := 0, ""
-	for {
-		people, err := s.store.People(ctx, store.PersonFilter{After: after, Limit: 500, Active: true})
-		if err != nil {
-			return asked, err
-		}
-		for _, p := range people {
-			if err := s.store.Nudge(ctx, store.PersonLane(p.ID), s.clock()); err != nil {
-				return asked, err
-			}
-			asked, after = asked+1, p.ID
-		}
-		if len(people) < 500 {
-			return asked, nil
-		}
-	}
-}

@@ -23,6 +23,9 @@ func ParsePhone(text, region string) (Phone, error) {
 	if text == "" || len(text) > 64 {
 		return "", ErrPhone
 	}
+	if plainNorthAmerican(text) {
+		return Phone(text), nil
+	}
 	if region == "" {
 		region = "US"
 	}
@@ -31,6 +34,21 @@ func ParsePhone(text, region string) (Phone, error) {
 		return "", ErrPhone
 	}
 	return Phone(phonenumbers.Format(number, phonenumbers.E164)), nil
+}
+
+// plainNorthAmerican reports whether the text is a number of the North American
+// plan that is in E.164 already, as nearly all that our upstreams send are. The
+// library would return it unchanged, some 15 µs later.
+func plainNorthAmerican(text string) bool {
+	if len(text) != 12 || text[0] != '+' || text[1] != '1' || text[2] < '2' {
+		return false
+	}
+	for i := 2; i < len(text); i++ {
+		if text[i] < '0' || text[i] > '9' {
+			return false
+		}
+	}
+	return true
 }
 
 // Redacted returns the number with all but its country's first digits and the

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,23 +52,22 @@ func (s *Store) Accept(ctx context.Context, deliveries []Delivery, now time.Time
 	}
 	var results []Accepted
 	err := s.InTx(ctx, func(tx Tx) error {
+		claim := newClaim(deliveries, now)
+		people := newLookup(deliveries)
+		if err := tx.Pipeline(ctx, append(people.steps(), claim.steps()...)...); err != nil {
+			return err
+		}
 		var fresh []*Delivery
 		var err error
-		results, fresh, err = dedupe(ctx, tx, deliveries, now)
-		if err != nil || len(fresh) == 0 {
+		if results, fresh, err = claim.sort(ctx, tx, deliveries); err != nil || len(fresh) == 0 {
 			return err
 		}
-		if err := assignLanes(ctx, tx, fresh); err != nil {
+		people.assignLanes(fresh)
+		count := newCount(laneCounts(fresh), now)
+		if err := tx.Pipeline(ctx, append(count.steps(), insertEvents(fresh)...)...); err != nil {
 			return err
 		}
-		rung, err := countIn(ctx, tx, laneCounts(fresh), now)
-		if err != nil {
-			return err
-		}
-		if err := insertEvents(ctx, tx, fresh); err != nil {
-			return err
-		}
-		return ring(ctx, tx, rung)
+		return ring(ctx, tx, count.idle)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("accept events: %w", err)
@@ -75,60 +75,72 @@ func (s *Store) Accept(ctx context.Context, deliveries []Delivery, now time.Time
 	return results, nil
 }
 
-// dedupe claims the keys of the deliveries and tells the fresh ones from the
-// duplicates, within the batch and against what is stored.
-func dedupe(ctx context.Context, tx Tx, deliveries []Delivery, now time.Time) ([]Accepted, []*Delivery, error) {
-	first := make(map[string]*Delivery, len(deliveries))
+// claim takes the dedupe keys of a batch.
+type claim struct {
+	first   map[string]*Delivery // by key: the first of the batch
+	keys    []string             // sorted
+	now     time.Time
+	claimed map[string]bool
+}
+
+func newClaim(deliveries []Delivery, now time.Time) *claim {
+	c := &claim{first: make(map[string]*Delivery, len(deliveries)), now: now, claimed: make(map[string]bool, len(deliveries))}
 	for i := range deliveries {
-		if key := deliveries[i].DedupeKey; first[key] == nil {
-			first[key] = &deliveries[i]
+		if key := deliveries[i].DedupeKey; c.first[key] == nil {
+			c.first[key] = &deliveries[i]
 		}
 	}
-	keys := sortedKeys(first)
-	claimed, err := claimKeys(ctx, tx, keys, first, now)
-	if err != nil {
-		return nil, nil, err
+	c.keys = sortedKeys(c.first)
+	return c
+}
+
+// steps claim every key that is new or whose window has ended.
+func (c *claim) steps() []Step { return inChunks(c.keys, c.step) }
+
+func (c *claim) step(keys []string) Step {
+	args := make([]any, 0, 3*len(keys)+1)
+	for _, key := range keys {
+		args = append(args, key, c.first[key].Event.ID, c.first[key].DedupeUntil)
 	}
-	known, err := eventsOfKeys(ctx, tx, slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return claimed[k] }))
+	args = append(args, c.now)
+	return Step{
+		Query: `INSERT INTO webhook_dedupe (key, event_id, expires_at) VALUES ` + tuples(len(keys), 3, 0) + `
+			ON CONFLICT (key) DO UPDATE SET event_id = excluded.event_id, expires_at = excluded.expires_at
+			WHERE webhook_dedupe.expires_at <= $` + strconv.Itoa(len(args)) + `
+			RETURNING key`,
+		Args: args,
+		Scan: func(row Row) error {
+			var key string
+			err := row.Scan(&key)
+			c.claimed[key] = true
+			return err
+		},
+	}
+}
+
+// sort tells the fresh deliveries from the duplicates, within the batch and
+// against what is stored.
+func (c *claim) sort(ctx context.Context, tx Tx, deliveries []Delivery) ([]Accepted, []*Delivery, error) {
+	known, err := eventsOfKeys(ctx, tx, slices.DeleteFunc(slices.Clone(c.keys), func(k string) bool { return c.claimed[k] }))
 	if err != nil {
 		return nil, nil, err
 	}
 	results := make([]Accepted, len(deliveries))
-	var fresh []*Delivery
+	fresh := make([]*Delivery, 0, len(c.claimed))
 	for i := range deliveries {
 		d := &deliveries[i]
 		key := d.DedupeKey
 		switch {
-		case !claimed[key]:
+		case !c.claimed[key]:
 			results[i] = Accepted{EventID: known[key], Duplicate: true}
-		case first[key] != d:
-			results[i] = Accepted{EventID: first[key].Event.ID, Duplicate: true}
+		case c.first[key] != d:
+			results[i] = Accepted{EventID: c.first[key].Event.ID, Duplicate: true}
 		default:
 			results[i] = Accepted{EventID: d.Event.ID}
 			fresh = append(fresh, d)
 		}
 	}
 	return results, fresh, nil
-}
-
-func claimKeys(ctx context.Context, tx Tx, keys []string, first map[string]*Delivery, now time.Time) (map[string]bool, error) {
-	args := make([]any, 0, 3*len(keys)+1)
-	for _, key := range keys {
-		args = append(args, key, first[key].Event.ID, first[key].DedupeUntil)
-	}
-	args = append(args, now)
-	claimed := make(map[string]bool, len(keys))
-	err := tx.Each(ctx, `INSERT INTO webhook_dedupe (key, event_id, expires_at) VALUES `+tuples(len(keys), 3, 0)+`
-		ON CONFLICT (key) DO UPDATE SET event_id = excluded.event_id, expires_at = excluded.expires_at
-		WHERE webhook_dedupe.expires_at <= $`+strconv.Itoa(len(args))+`
-		RETURNING key`, args,
-		func(row Row) error {
-			var key string
-			err := row.Scan(&key)
-			claimed[key] = true
-			return err
-		})
-	return claimed, err
 }
 
 func eventsOfKeys(ctx context.Context, tx Tx, keys []string) (map[string]string, error) {
@@ -146,26 +158,62 @@ func eventsOfKeys(ctx context.Context, tx Tx, keys []string) (map[string]string,
 	return found, err
 }
 
+// lookup finds the people whose contacts a batch is about.
+type lookup struct {
+	ids    []string
+	people map[string]string // by source and contact id
+}
+
+func newLookup(deliveries []Delivery) *lookup {
+	ids := make(map[string]bool, len(deliveries))
+	for i := range deliveries {
+		e := &deliveries[i].Event
+		if id := e.Notice.ContactID; id != "" && e.Status.Open() {
+			ids[id] = true
+		}
+	}
+	return &lookup{ids: sortedKeys(ids), people: make(map[string]string, len(ids))}
+}
+
+func (l *lookup) steps() []Step { return inChunks(l.ids, l.step) }
+
+func (l *lookup) step(ids []string) Step {
+	in := list(len(ids), 0)
+	return Step{
+		Query: `SELECT id, ghl_contact_id, aloware_contact_id FROM contact_mappings
+			WHERE ended_at IS NULL AND (ghl_contact_id IN (` + in + `) OR aloware_contact_id IN (` + in + `))`,
+		Args: anys(ids),
+		Scan: func(row Row) error {
+			var person, ghl, aloware string
+			err := row.Scan(&person, scanText(&ghl), scanText(&aloware))
+			if ghl != "" {
+				l.people[contactKey(df.SourceGHL, ghl)] = person
+			}
+			if aloware != "" {
+				l.people[contactKey(df.SourceAloware, aloware)] = person
+			}
+			return err
+		},
+	}
+}
+
+func contactKey(source df.Source, id string) string { return string(source) + ":" + id }
+
 // assignLanes gives every open event its lane: the mapped person's, else the
 // phone's, else that of the entity at its source.
-func assignLanes(ctx context.Context, tx Tx, fresh []*Delivery) error {
-	people, err := peopleByContact(ctx, tx, fresh)
-	if err != nil {
-		return err
-	}
+func (l *lookup) assignLanes(fresh []*Delivery) {
 	for _, d := range fresh {
 		e := &d.Event
 		if !e.Status.Open() {
 			continue
 		}
-		if person := people[contactKey(e.Source, e.Notice.ContactID)]; person != "" {
+		if person := l.people[contactKey(e.Source, e.Notice.ContactID)]; person != "" {
 			e.PersonID = person
 			e.Lane = PersonLane(person)
 			continue
 		}
 		e.Lane = strangerLane(e)
 	}
-	return nil
 }
 
 // PersonLane is the lane of a person: all convergence of the person happens there.
@@ -190,34 +238,6 @@ func strangerLane(e *df.Event) string {
 	}
 }
 
-func contactKey(source df.Source, id string) string { return string(source) + ":" + id }
-
-func peopleByContact(ctx context.Context, tx Tx, fresh []*Delivery) (map[string]string, error) {
-	ids := map[string]bool{}
-	for _, d := range fresh {
-		if id := d.Event.Notice.ContactID; id != "" && d.Event.Status.Open() {
-			ids[id] = true
-		}
-	}
-	people := make(map[string]string, len(ids))
-	if len(ids) == 0 {
-		return people, nil
-	}
-	in := list(len(ids), 0)
-	err := tx.Each(ctx, `SELECT id, ghl_contact_id, aloware_contact_id FROM contact_mappings
-		WHERE ended_at IS NULL AND (ghl_contact_id IN (`+in+`) OR aloware_contact_id IN (`+in+`))`,
-		anys(sortedKeys(ids)), func(row Row) error {
-			var person, ghl, aloware string
-			err := row.Scan(&person, scanText(&ghl), scanText(&aloware))
-			people[contactKey(df.SourceGHL, ghl)] = person
-			people[contactKey(df.SourceAloware, aloware)] = person
-			return err
-		})
-	delete(people, contactKey(df.SourceGHL, ""))
-	delete(people, contactKey(df.SourceAloware, ""))
-	return people, err
-}
-
 func laneCounts(fresh []*Delivery) map[string]int {
 	counts := map[string]int{}
 	for _, d := range fresh {
@@ -232,7 +252,9 @@ const eventColumns = `id, received_at, source, route, event_type, kind, entity_t
 	delivery_id, occurred_at, dedupe_key, status, reason, lane, person_id, verified, headers, payload_json, payload_raw,
 	processed_at, trace`
 
-func insertEvents(ctx context.Context, tx Tx, fresh []*Delivery) error {
+func insertEvents(fresh []*Delivery) []Step { return inChunks(fresh, insertChunk) }
+
+func insertChunk(fresh []*Delivery) Step {
 	const columns = 23
 	args := make([]any, 0, columns*len(fresh))
 	for _, d := range fresh {
@@ -247,8 +269,7 @@ func insertEvents(ctx context.Context, tx Tx, fresh []*Delivery) error {
 			null(clean(n.DeliveryID)), n.OccurredAt, clean(e.DedupeKey), string(e.Status), null(e.Reason), e.Lane,
 			null(e.PersonID), e.Verified, asJSON(e.Headers), text, raw, processed, null(d.Trace))
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO webhook_events (`+eventColumns+`) VALUES `+tuples(len(fresh), columns, 0), args...)
-	return err
+	return Step{Query: `INSERT INTO webhook_events (` + eventColumns + `) VALUES ` + tuples(len(fresh), columns, 0), Args: args}
 }
 
 // payloadColumns keeps a body byte for byte, as text where the JSON column can
@@ -263,6 +284,20 @@ func payloadColumns(body []byte) (text, raw any) {
 // clean takes out what PostgreSQL's TEXT cannot hold.
 func clean(text string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "")
+}
+
+// inChunks cuts the items into runs of a power of two and makes a step of each,
+// so that a statement over many rows comes in a handful of sizes. Every size is
+// prepared on every connection, and one statement of 64 rows takes the server a
+// megabyte; in a pipeline the cuts cost no round trip.
+func inChunks[T any](items []T, step func([]T) Step) []Step {
+	var steps []Step
+	for len(items) > 0 {
+		size := 1 << (bits.Len(uint(len(items))) - 1)
+		steps = append(steps, step(items[:size]))
+		items = items[size:]
+	}
+	return steps
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -31,10 +31,22 @@ type Querier interface {
 	Each(ctx context.Context, query string, args []any, scan func(Row) error) error
 }
 
+// Step is one statement of a pipeline.
+type Step struct {
+	Query string
+	Args  []any
+	// Scan is called for every row of the result; nil for a statement that
+	// returns none.
+	Scan func(Row) error
+}
+
 // Tx is a transaction. It also inserts River jobs, which become visible with
 // the rest of the transaction or not at all.
 type Tx interface {
 	Querier
+	// Pipeline runs statements that do not depend on each other's results, in
+	// order, in one round trip where the database has any.
+	Pipeline(ctx context.Context, steps ...Step) error
 	InsertJobs(ctx context.Context, jobs []river.InsertManyParams) error
 }
 

@@ -59,30 +59,49 @@ type Result struct {
 	MoveTo   string // the lane the event belongs to; it is moved there, still open
 }
 
-// countIn adds open events to lanes and returns the lanes that were idle, whose
-// doorbell must be rung. Lanes are locked in sorted order.
+// count adds open events to lanes and finds those that were idle, whose
+// doorbells must be rung. Lanes are locked in sorted order.
+type count struct {
+	counts map[string]int
+	now    time.Time
+	idle   []string
+}
+
+func newCount(counts map[string]int, now time.Time) *count { return &count{counts: counts, now: now} }
+
+func (c *count) steps() []Step { return inChunks(sortedKeys(c.counts), c.step) }
+
+func (c *count) step(keys []string) Step {
+	args := make([]any, 0, 3*len(keys))
+	for _, key := range keys {
+		args = append(args, key, c.counts[key], c.now)
+	}
+	return Step{
+		Query: `INSERT INTO lanes (key, queued, rung_at) VALUES ` + tuples(len(keys), 3, 0) + `
+			ON CONFLICT (key) DO UPDATE SET queued = lanes.queued + excluded.queued,
+				rung_at = CASE WHEN lanes.queued + lanes.nudges = 0 THEN excluded.rung_at ELSE lanes.rung_at END
+			RETURNING key, queued + nudges`,
+		Args: args,
+		Scan: func(row Row) error {
+			var key string
+			var waiting int
+			err := row.Scan(&key, &waiting)
+			if waiting == c.counts[key] {
+				c.idle = append(c.idle, key)
+			}
+			return err
+		},
+	}
+}
+
+// countIn adds open events to lanes and returns the lanes that were idle.
 func countIn(ctx context.Context, tx Tx, counts map[string]int, now time.Time) ([]string, error) {
+	c := newCount(counts, now)
 	if len(counts) == 0 {
 		return nil, nil
 	}
-	args := make([]any, 0, 3*len(counts))
-	for _, key := range sortedKeys(counts) {
-		args = append(args, key, counts[key], now)
-	}
-	var idle []string
-	err := tx.Each(ctx, `INSERT INTO lanes (key, queued, rung_at) VALUES `+tuples(len(counts), 3, 0)+`
-		ON CONFLICT (key) DO UPDATE SET queued = lanes.queued + excluded.queued,
-			rung_at = CASE WHEN lanes.queued + lanes.nudges = 0 THEN excluded.rung_at ELSE lanes.rung_at END
-		RETURNING key, queued + nudges`, args, func(row Row) error {
-		var key string
-		var waiting int
-		err := row.Scan(&key, &waiting)
-		if waiting == counts[key] {
-			idle = append(idle, key)
-		}
-		return err
-	})
-	return idle, err
+	err := tx.Pipeline(ctx, c.steps()...)
+	return c.idle, err
 }
 
 // ring inserts one doorbell for each lane.

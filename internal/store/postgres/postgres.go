@@ -218,3 +218,24 @@ func (t transaction) InsertJobs(ctx context.Context, jobs []river.InsertManyPara
 	_, err := t.jobs.InsertManyFastTx(ctx, t.tx, jobs)
 	return err
 }
+
+// Pipeline implements store.Tx.
+func (t transaction) Pipeline(ctx context.Context, steps ...store.Step) error {
+	var batch pgx.Batch
+	for _, step := range steps {
+		queued := batch.Queue(step.Query, plain(step.Args)...)
+		if step.Scan == nil {
+			continue
+		}
+		queued.Query(func(rows pgx.Rows) error {
+			defer rows.Close()
+			for rows.Next() {
+				if err := step.Scan(rows); err != nil {
+					return err
+				}
+			}
+			return rows.Err()
+		})
+	}
+	return t.tx.SendBatch(ctx, &batch).Close()
+}

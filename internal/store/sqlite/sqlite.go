@@ -245,3 +245,19 @@ func (t transaction) InsertJobs(ctx context.Context, jobs []river.InsertManyPara
 	_, err := t.jobs.InsertManyFastTx(ctx, t.tx, jobs)
 	return err
 }
+
+// Pipeline implements store.Tx. There is no round trip to save.
+func (t transaction) Pipeline(ctx context.Context, steps ...store.Step) error {
+	for _, step := range steps {
+		var err error
+		if step.Scan == nil {
+			_, err = t.Exec(ctx, step.Query, step.Args...)
+		} else {
+			err = t.Each(ctx, step.Query, step.Args, step.Scan)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

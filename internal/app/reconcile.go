@@ -1,0 +1,95 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/df-middleware/dfm/internal/converge"
+	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/ghl"
+	"github.com/df-middleware/dfm/internal/people"
+	"github.com/df-middleware/dfm/internal/store"
+)
+
+// sweepPage is how many contacts one page of a sweep has, the most GHL gives.
+const sweepPage = 500
+
+// SyncAll makes everybody converge soon: those that GHL lists and no webhook
+// announced, and all that are known. It returns how many were asked for. When
+// GHL cannot be listed, those that are known are asked for all the same.
+func (s *syncing) SyncAll(ctx context.Context) (int, error) {
+	_, missed := s.discover(ctx)
+	asked, after := 0, ""
+	for {
+		known, err := s.store.People(ctx, store.PersonFilter{After: after, Limit: sweepPage, Active: true})
+		if err != nil {
+			return asked, errors.Join(missed, err)
+		}
+		for _, p := range known {
+			if err := s.store.Nudge(ctx, store.PersonLane(p.ID), s.clock()); err != nil {
+				return asked, errors.Join(missed, err)
+			}
+			asked, after = asked+1, p.ID
+		}
+		if len(known) < sweepPage {
+			return asked, missed
+		}
+	}
+}
+
+// discover makes people of the contacts that GHL has and nobody announced, and
+// returns how many. It pages from the contact that was updated longest ago: one
+// that is edited meanwhile moves to the end, where the sweep still finds it.
+// Aloware lists nobody, so a contact that only Aloware has is met by its
+// webhooks or when an operator names its phone.
+func (s *syncing) discover(ctx context.Context) (int, error) {
+	if s.ghl == nil {
+		return 0, nil
+	}
+	met, query := 0, ghl.SearchQuery{OldestFirst: true, Limit: sweepPage}
+	for {
+		page, next, err := s.ghl.SearchContacts(ctx, query)
+		if err != nil {
+			return met, fmt.Errorf("list GHL's contacts: %w", err)
+		}
+		for _, contact := range page {
+			made, err := s.meetListed(ctx, contact)
+			if err != nil {
+				return met, err
+			}
+			if made {
+				met++
+			}
+		}
+		if next == "" {
+			return met, nil
+		}
+		query.Cursor = next
+	}
+}
+
+// meetListed makes a person of a contact that nobody has, and reports whether
+// it did. One whose mapping ended stays ended. The search index lags behind, so
+// the row only says that the contact is there; who it is is read from the
+// contact itself, as for a webhook.
+func (s *syncing) meetListed(ctx context.Context, row ghl.Contact) (bool, error) {
+	_, known, err := s.converger.People.Known(ctx, df.SideGHL, row.ID)
+	if known || err != nil {
+		return false, err
+	}
+	contact, err := s.ghlSide.Read(ctx, df.Ref{ID: row.ID})
+	if df.IsCode(err, df.CodeNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read a contact that GHL lists: %w", err)
+	}
+	_, err = s.converger.People.Identify(ctx, people.Lease{}, people.Clue{
+		Side: df.SideGHL, ContactID: contact.ID, Phone: contact.Phone(), Email: converge.Form(df.Email, contact.Get(df.Email)),
+	})
+	if err != nil {
+		return false, fmt.Errorf("identify a contact that GHL lists: %w", err)
+	}
+	return true, nil
+}
