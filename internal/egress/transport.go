@@ -16,6 +16,18 @@ func NewTransport() *http.Transport {
 	return newTransport(dialer)
 }
 
+// NewStreamTransport returns a transport for what is passed on as it comes: it
+// does not ask for compressed answers by itself, and waits at most
+// headerTimeout for the first byte of an answer.
+func NewStreamTransport(headerTimeout time.Duration) *http.Transport {
+	transport := NewTransport()
+	transport.DisableCompression = true
+	transport.MaxIdleConnsPerHost = 512
+	transport.ResponseHeaderTimeout = headerTimeout
+	transport.WriteBufferSize, transport.ReadBufferSize = 0, 0 // net/http's 4 KiB do
+	return transport
+}
+
 func newTransport(dialer *net.Dialer) *http.Transport {
 	return &http.Transport{
 		Proxy:                  nil,

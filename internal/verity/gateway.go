@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/egress"
 	"github.com/df-middleware/dfm/internal/verity/catalogue"
 )
 
@@ -43,7 +44,7 @@ type Config struct {
 	// uses the send-message endpoint, which knows no other credential.
 	TextsWithAPIKey bool
 
-	Transport    http.RoundTripper // nil means NewTransport(Timeout)
+	Transport    http.RoundTripper // nil means egress.NewStreamTransport(Timeout)
 	CORSOrigins  []string          // exact origins, or "*"
 	AllowHeaders []string          // request headers that may go upstream besides the usual ones
 	Checks       []Check           // dependencies for /ready
@@ -148,7 +149,7 @@ func (cfg *Config) setDefaults() {
 		cfg.BreakAfter = 8
 	}
 	if cfg.Transport == nil {
-		cfg.Transport = NewTransport(cfg.Timeout)
+		cfg.Transport = egress.NewStreamTransport(cfg.Timeout)
 	}
 	if cfg.Catalogue == nil {
 		cfg.Catalogue = func() *catalogue.Catalogue { return nil }

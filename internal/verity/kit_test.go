@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/egress"
 	"github.com/df-middleware/dfm/internal/verity/catalogue"
 )
 
@@ -150,7 +151,7 @@ func newRig(t testing.TB, answer http.HandlerFunc, change func(*Config)) *rig {
 	}))
 	t.Cleanup(upstream.Close)
 	known := newCatalogue(t)
-	transport := NewTransport(5 * time.Second)
+	transport := egress.NewStreamTransport(5 * time.Second)
 	t.Cleanup(transport.CloseIdleConnections)
 	cfg := Config{
 		BaseURL: upstream.URL, Catalogue: func() *catalogue.Catalogue { return known },

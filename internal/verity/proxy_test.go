@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/df-middleware/dfm/internal/egress"
 )
 
 func (r *rig) proxied(method, path, body string, header ...string) *http.Request {
@@ -97,7 +99,7 @@ func TestProxyAnswers502And504(t *testing.T) {
 	equal(t, "code", e.Error.Code, "PROXY_ERROR")
 	closed := newRig(t, nil, func(c *Config) { c.BaseURL = "http://127.0.0.1:1" })
 	equal(t, "closed", closed.send(closed.proxied("GET", "/api/x", "")).status, 502)
-	slow := newRig(t, func(_ http.ResponseWriter, q *http.Request) { <-q.Context().Done() }, func(c *Config) { c.Transport = NewTransport(50 * time.Millisecond) })
+	slow := newRig(t, func(_ http.ResponseWriter, q *http.Request) { <-q.Context().Done() }, func(c *Config) { c.Transport = egress.NewStreamTransport(50 * time.Millisecond) })
 	equal(t, "slow", slow.send(slow.proxied("GET", "/api/x", "")).status, 504)
 }
 
@@ -273,7 +275,7 @@ func BenchmarkProxy(b *testing.B) {
 			b.ReportAllocs()
 			b.SetParallelism(parallel / runtime.GOMAXPROCS(0))
 			b.RunParallel(func(pb *testing.PB) {
-				client := &http.Client{Transport: NewTransport(0)}
+				client := &http.Client{Transport: egress.NewStreamTransport(0)}
 				for pb.Next() {
 					request, _ := http.NewRequest("GET", r.server.URL+"/api/verity/proxy/api/warehouse/pallets/p-1", nil)
 					request.Header.Set("X-Api-Key", goodKey)
@@ -314,7 +316,7 @@ func BenchmarkEnvelope(b *testing.B) {
 			b.ReportAllocs()
 			b.SetParallelism(parallel / runtime.GOMAXPROCS(0))
 			b.RunParallel(func(pb *testing.PB) {
-				client := &http.Client{Transport: NewTransport(0)}
+				client := &http.Client{Transport: egress.NewStreamTransport(0)}
 				for pb.Next() {
 					request, _ := http.NewRequest("POST", r.server.URL+"/api/verity", strings.NewReader(getPallet))
 					request.Header.Set("Authorization", "Bearer "+goodKey)
@@ -346,7 +348,7 @@ func BenchmarkHandler(b *testing.B) {
 func BenchmarkPlainReverseProxy(b *testing.B) {
 	r := benchRig(b)
 	plain := &httputil.ReverseProxy{
-		Transport: NewTransport(0), BufferPool: newCopyBuffers(),
+		Transport: egress.NewStreamTransport(0), BufferPool: newCopyBuffers(),
 		Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(r.gateway.base) },
 	}
 	server := httptest.NewServer(plain)
@@ -356,7 +358,7 @@ func BenchmarkPlainReverseProxy(b *testing.B) {
 			b.ReportAllocs()
 			b.SetParallelism(parallel / runtime.GOMAXPROCS(0))
 			b.RunParallel(func(pb *testing.PB) {
-				client := &http.Client{Transport: NewTransport(0)}
+				client := &http.Client{Transport: egress.NewStreamTransport(0)}
 				for pb.Next() {
 					request, _ := http.NewRequest("GET", server.URL+"/api/warehouse/pallets/p-1", nil)
 					drain(b, client, request)

@@ -13,27 +13,6 @@ import (
 	"time"
 )
 
-// NewTransport returns the connection pool for Verity. http.DefaultTransport
-// keeps two idle connections for each host, which made the gateway 2.8 times
-// slower in our measurements. It does not ask for compressed answers by itself,
-// so that what the streaming twin passes on is what Verity sent. headerTimeout
-// bounds the wait for the first byte of an answer.
-func NewTransport(headerTimeout time.Duration) *http.Transport {
-	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
-	return &http.Transport{
-		DialContext:            dialer.DialContext,
-		MaxIdleConns:           1024,
-		MaxIdleConnsPerHost:    512,
-		IdleConnTimeout:        90 * time.Second,
-		TLSHandshakeTimeout:    5 * time.Second,
-		ExpectContinueTimeout:  time.Second,
-		ResponseHeaderTimeout:  headerTimeout,
-		MaxResponseHeaderBytes: 256 << 10,
-		DisableCompression:     true,
-		ForceAttemptHTTP2:      true,
-	}
-}
-
 // The ways in which a call gets no answer.
 var (
 	errOpen      = errors.New("verity has failed repeatedly and is left alone for a moment")

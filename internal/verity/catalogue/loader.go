@@ -20,7 +20,7 @@ import (
 // Source is where a catalogue is read from and how.
 type Source struct {
 	Location string        // file, or http(s) URL
-	Client   *http.Client  // for URLs; the app passes its guarded one
+	Client   *http.Client  // for URLs; without it, only files can be read
 	Limit    int64         // bytes of a document; 0 means 64 MiB
 	Poll     time.Duration // how often to look for a change; 0 means 5 s for files, 1 min for URLs
 	Timeout  time.Duration // of one reading of a URL; 0 means 30 s
@@ -60,9 +60,6 @@ func NewLoader(source Source) *Loader {
 	}
 	if source.Timeout == 0 {
 		source.Timeout = 30 * time.Second
-	}
-	if source.Client == nil {
-		source.Client = http.DefaultClient
 	}
 	if source.Clock == nil {
 		source.Clock = time.Now
@@ -200,6 +197,9 @@ func (l *Loader) readURL(ctx context.Context) ([]byte, error) {
 	request.Header.Set("Accept", "application/json, application/yaml;q=0.9, */*;q=0.5")
 	if l.etag != "" {
 		request.Header.Set("If-None-Match", l.etag)
+	}
+	if l.source.Client == nil {
+		return nil, errors.New("this loader reads files only")
 	}
 	response, err := l.source.Client.Do(request)
 	if err != nil {
