@@ -235,4 +235,3 @@ func (s *syncing) find(ctx context.Context, ghlID string, phone df.Phone) (df.Si
 	}
 	return "", df.Contact{}, notFound("no side has exactly one contact with this phone")
 }
-

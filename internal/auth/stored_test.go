@@ -126,4 +126,3 @@ func TestStoredTokenIsLeasedToOneInstance(t *testing.T) {
 		}
 	})
 }
-
