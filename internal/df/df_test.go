@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/nyaruka/phonenumbers"
 
@@ -32,6 +33,7 @@ func TestParsePhoneReadsEveryUsualNotationAsOneNumber(t *testing.T) {
 	}
 	for _, text := range []string{
 		"", "   ", "hello", "123", "+1", "+1500555", "+150055501112223334", "+15005550111 ext. 5", strings.Repeat("5", 65), "dana@example.test",
+		"5550111", "1-800-FLOWERS", "whatsapp:+15005550111",
 	} {
 		if got, err := df.ParsePhone(text, ""); !errors.Is(err, df.ErrPhone) || got != "" {
 			t.Errorf("%q: %q, %v", text, got, err)
@@ -54,7 +56,8 @@ func FuzzParsePhone(f *testing.F) {
 			return
 		}
 		number, parseErr := phonenumbers.Parse(trimmed, "US")
-		ok := parseErr == nil && number.GetExtension() == "" && phonenumbers.IsPossibleNumber(number)
+		ok := parseErr == nil && number.GetExtension() == "" && !strings.ContainsFunc(trimmed, unicode.IsLetter) &&
+			phonenumbers.IsPossibleNumberWithReason(number) == phonenumbers.IS_POSSIBLE
 		if ok != (err == nil) {
 			t.Fatalf("%q: we say %q, %v; the library says %v, %v", text, got, err, ok, parseErr)
 		}

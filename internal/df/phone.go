@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"unicode"
 
 	"github.com/nyaruka/phonenumbers"
 )
@@ -29,8 +30,13 @@ func ParsePhone(text, region string) (Phone, error) {
 	if region == "" {
 		region = "US"
 	}
+	// The library reads "1-800-FLOWERS" and "whatsapp:+1…" as numbers, and local
+	// numbers without an area code as possible; both would be guesses.
+	if strings.ContainsFunc(text, unicode.IsLetter) {
+		return "", ErrPhone
+	}
 	number, err := phonenumbers.Parse(text, region)
-	if err != nil || number.GetExtension() != "" || !phonenumbers.IsPossibleNumber(number) {
+	if err != nil || number.GetExtension() != "" || phonenumbers.IsPossibleNumberWithReason(number) != phonenumbers.IS_POSSIBLE {
 		return "", ErrPhone
 	}
 	return Phone(phonenumbers.Format(number, phonenumbers.E164)), nil
