@@ -111,12 +111,12 @@ func (in *Inbox) take(w http.ResponseWriter, r *http.Request, route Route, now t
 	if refused != nil {
 		return *refused
 	}
-	proof, err := in.verify(route, r.Header, body)
+	proof, err := in.verify(route, r, body)
 	if err != nil {
 		in.config.Log.Warn("a webhook without valid proof was refused", "route", route.Name, "error", err)
 		return refusal(http.StatusUnauthorized, "UNAUTHORIZED", "the delivery carries no valid proof of its sender", "unauthorized")
 	}
-	notice := route.Decode(body)
+	notice := route.decode(r.Header, body)
 	if notice.Ping != "" {
 		return answer{Success: true, Status: "ignored", Reason: notice.Ping, code: http.StatusOK, result: "ignored"}
 	}
@@ -137,8 +137,8 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *answer) {
 	return body, nil
 }
 
-func (in *Inbox) verify(route Route, h http.Header, body []byte) (string, error) {
-	proof, err := route.Verify(h, body)
+func (in *Inbox) verify(route Route, r *http.Request, body []byte) (string, error) {
+	proof, err := route.verify(r, body)
 	if err != nil && in.config.Unsigned[route.Source] {
 		return "unsigned", nil
 	}
@@ -157,7 +157,7 @@ func (in *Inbox) delivery(r *http.Request, route Route, n df.Notice, body []byte
 	case route.Allow != nil && !route.Allow(n.Type):
 		e.Status, e.Reason = df.Skipped, "this event is not on the list of allowed events"
 	}
-	return store.Delivery{Event: e, DedupeKey: key, DedupeUntil: until, Trace: r.Header.Get("Traceparent")}
+	return store.Delivery{Event: e, DedupeKey: key, DedupeUntil: until, Trace: r.Header.Get("Traceparent"), Along: route.Along}
 }
 
 // keep stores the delivery and says so, or says what the sender must do.

@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/store"
 )
 
 // MaxBody is the largest webhook body that is taken, in bytes. A larger one is
@@ -33,12 +35,35 @@ type Route struct {
 	// Verify checks the proof on the raw bytes and names the one that passed.
 	// It fails when nothing is configured to check.
 	Verify func(http.Header, []byte) (proof string, err error)
+	// VerifyTarget is for senders that sign the address they called: it gets
+	// path and query as well. It is used instead of Verify when set.
+	VerifyTarget func(header http.Header, target string, body []byte) (proof string, err error)
 	// Decode reads what the bytes say. It never fails: what cannot be read
 	// says so in Notice.Skip.
 	Decode func([]byte) df.Notice
+	// DecodeWithHeader is for senders whose delivery id stands in a header. It
+	// is used instead of Decode when set.
+	DecodeWithHeader func(http.Header, []byte) df.Notice
+	// Along, when set, is run in the transaction that stores a new event: what
+	// it writes takes effect with the event or not at all.
+	Along func(ctx context.Context, tx store.Tx, e df.Event) error
 	// Allow, when set, says whether events of this wire name are wanted.
 	Allow    func(wireName string) bool
 	WhenDown WhenDown
+}
+
+func (r Route) verify(request *http.Request, body []byte) (string, error) {
+	if r.VerifyTarget != nil {
+		return r.VerifyTarget(request.Header, request.URL.RequestURI(), body)
+	}
+	return r.Verify(request.Header, body)
+}
+
+func (r Route) decode(header http.Header, body []byte) df.Notice {
+	if r.DecodeWithHeader != nil {
+		return r.DecodeWithHeader(header, body)
+	}
+	return r.Decode(body)
 }
 
 // lasting is how long the key of a delivery with an id of its own is kept. GHL

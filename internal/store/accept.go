@@ -31,6 +31,10 @@ type Delivery struct {
 	// delivery. After it, the same bytes are news.
 	DedupeUntil time.Time
 	Trace       string // W3C traceparent, or empty
+	// Along, when set, runs in the transaction once the event is in it, and
+	// only for an event that is new. It may take locks of its own, after those
+	// of dedupe keys and lanes.
+	Along func(ctx context.Context, tx Tx, e df.Event) error `json:"-"`
 }
 
 // Accepted is the fate of one Delivery.
@@ -67,12 +71,27 @@ func (s *Store) Accept(ctx context.Context, deliveries []Delivery, now time.Time
 		if err := tx.Pipeline(ctx, append(count.steps(), insertEvents(fresh)...)...); err != nil {
 			return err
 		}
+		if err := alongside(ctx, tx, fresh); err != nil {
+			return err
+		}
 		return ring(ctx, tx, count.idle)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("accept events: %w", err)
 	}
 	return results, nil
+}
+
+func alongside(ctx context.Context, tx Tx, fresh []*Delivery) error {
+	for _, d := range fresh {
+		if d.Along == nil {
+			continue
+		}
+		if err := d.Along(ctx, tx, d.Event); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // claim takes the dedupe keys of a batch.

@@ -1,6 +1,8 @@
 package store_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -129,6 +131,38 @@ func TestASkippedEventIsKeptWithoutALaneOrAJob(t *testing.T) {
 		}
 		if n, err := s.RingWaiting(t.Context(), noon.Add(time.Hour), noon.Add(time.Hour), 10); n != 0 || err != nil {
 			t.Errorf("rang %d lanes, %v", n, err)
+		}
+	})
+}
+
+// A STOP takes effect in the transaction that stores the message.
+func TestWhatGoesAlongTakesEffectWithTheEventOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, s *store.Store) {
+		refuse := errors.New("refused")
+		var ran []string
+		with := func(mark string, fail bool) store.Delivery {
+			d := delivery("C1", mark)
+			d.Along = func(ctx context.Context, tx store.Tx, e df.Event) error {
+				ran = append(ran, mark)
+				if err := store.InsertAudit(ctx, tx, store.AuditRow{At: noon, Actor: "test", Action: mark, Target: e.ID}); err != nil || !fail {
+					return err
+				}
+				return refuse
+			}
+			return d
+		}
+		if _, err := s.Accept(t.Context(), []store.Delivery{with("w1", false), with("w2", true)}, noon); !errors.Is(err, refuse) {
+			t.Fatal(err)
+		}
+		if log, err := s.AuditLog(t.Context(), 0, 5); err != nil || len(log) != 0 {
+			t.Fatalf("half of it stayed: %+v, %v", log, err)
+		}
+		accept(t, s, noon, with("w3", false))
+		accept(t, s, noon, with("w3", false))
+		log, err := s.AuditLog(t.Context(), 0, 5)
+		if err != nil || len(log) != 1 || len(ran) != 3 {
+			t.Errorf("a duplicate ran it again: %+v, %v, %v", log, ran, err)
 		}
 	})
 }
