@@ -191,7 +191,7 @@ func (b *Bench) dfmGatewayCommand(enveloped bool) func(string) (route, error) {
 			}
 		}
 		c, base, _, err := b.dfmCommand("gateway", "sqlite:"+file,
-			"DF_MIDDLEWARE_API_KEY="+gatewayKey, "VERITY_BASE_URL=http://"+upstream, "VERITY_CATALOG_MODE=off")
+			"DF_MIDDLEWARE_API_KEY="+gatewayKey, "VERITY_BASE_URL=http://"+upstream, "VERITY_CATALOG_MODE=off", "DFM_KEY_RATE_PER_MINUTE=0")
 		if err != nil {
 			return route{}, err
 		}
