@@ -52,6 +52,9 @@ func commands() []command {
 }
 
 func run(ctx context.Context, env environment, args []string) int {
+	if len(args) == 2 && args[0] == "help" {
+		args = []string{args[1], "--help"}
+	}
 	if len(args) == 0 || args[0] == "help" || args[0] == "--help" || args[0] == "-h" {
 		printHelp(env.Stdout)
 		if len(args) == 0 {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/app"
+	"github.com/df-middleware/dfm/internal/observe"
 	"github.com/df-middleware/dfm/internal/store"
 )
 
@@ -32,7 +33,7 @@ func migrate(ctx context.Context, env environment, way string, asJSON bool) (err
 	if err != nil {
 		return err
 	}
-	db, err := app.OpenStore(ctx, config, logger(env, config))
+	db, err := app.OpenStore(ctx, config, observe.Quiet(logger(env, config)))
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,10 @@ func sandboxCommand() command {
 	}
 }
 
+// sandboxKey seals the tokens of the sandbox's own installations, which open
+// nothing else.
+const sandboxKey = "c2FuZGJveC1vbmx5LXNhbmRib3gtb25seS1zYW5kYm8="
+
 // runSandbox prints the settings that lead a dfm serve here, and stays up.
 func runSandbox(ctx context.Context, env environment, addresses map[string]string, connect string, asJSON bool) (err error) {
 	world := sandbox.New(sandbox.Config{
@@ -50,6 +54,7 @@ func runSandbox(ctx context.Context, env environment, addresses map[string]strin
 	if err != nil {
 		return err
 	}
+	settings["DF_ENCRYPTION_KEY"] = sandboxKey
 	if asJSON {
 		err = printJSON(env.Stdout, map[string]any{"settings": settings, "urls": world.URLs()})
 	} else {

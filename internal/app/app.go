@@ -2,12 +2,14 @@ package app
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -251,6 +253,16 @@ func (c Config) Redactor() *egress.Redactor {
 	} {
 		if secret.Set() {
 			secrets = append(secrets, secret.Reveal())
+		}
+	}
+	if u, err := url.Parse(c.DatabaseURL); err == nil {
+		if password, set := u.User.Password(); set {
+			secrets = append(secrets, password)
+		}
+	}
+	for _, key := range append([][]byte{c.Encryption}, c.OldKeys...) {
+		if key != nil {
+			secrets = append(secrets, base64.StdEncoding.EncodeToString(key))
 		}
 	}
 	return egress.NewRedactor(secrets, nil)

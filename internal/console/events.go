@@ -1,7 +1,9 @@
 package console
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
@@ -162,20 +164,23 @@ func (s *Server) replayEvent(r *http.Request) (any, error) {
 	if err := readJSON(r, &in); err != nil {
 		return nil, err
 	}
-	ctx, id, now := r.Context(), r.PathValue("id"), s.Clock()
-	e, err := s.Store.Event(ctx, id)
+	id := r.PathValue("id")
+	e, err := s.Store.Event(r.Context(), id)
 	if err != nil {
 		return nil, err
 	}
-	if e.Status == df.Failed {
-		err = s.Store.RetryNow(ctx, id, now)
-	} else {
-		err = s.Store.Reopen(ctx, id, now)
-	}
-	if err != nil {
+	if err := s.reopen(r.Context(), e); err != nil {
 		return nil, err
 	}
 	return s.changedEvent(r, "event.replay", id, in.Reason)
+}
+
+// reopen puts a finished event back into its lane, or makes a failed one due.
+func (s *Server) reopen(ctx context.Context, e df.Event) error {
+	if e.Status == df.Failed {
+		return s.Store.RetryNow(ctx, e.ID, s.Clock())
+	}
+	return s.Store.Reopen(ctx, e.ID, s.Clock())
 }
 
 func (s *Server) closeEvent(status df.Status, action string) handler {
@@ -252,7 +257,8 @@ func (s *Server) replayEvents(r *http.Request) (any, error) {
 		return result, nil
 	}
 	for _, e := range replayable {
-		if err := s.Store.Reopen(r.Context(), e.ID, s.Clock()); err != nil && e.Status != df.Failed {
+		// One that was reopened or finished meanwhile is no longer ours to replay.
+		if err := s.reopen(r.Context(), e); err != nil && !errors.Is(err, store.ErrState) {
 			return nil, err
 		}
 	}

@@ -227,7 +227,7 @@ func (q *Queue) turn(ctx context.Context, lane string) (more bool, moved []strin
 	if err != nil || !ok {
 		return false, nil, err
 	}
-	results, nudges := q.handle(ctx, turn)
+	results, nudges := q.handleOrGiveUp(ctx, turn)
 	now = q.config.Clock()
 	settled, wake := q.config.Retry.Apply(turn.Events, results, now)
 	if nudges == 0 && turn.Nudges > 0 && wake.IsZero() {
@@ -257,6 +257,18 @@ func movedTo(results []store.Result) []string {
 		}
 	}
 	return lanes
+}
+
+// handleOrGiveUp does not hand out an event any more whose worker died on every
+// try: whatever it does, it does to the process, and no result ever tells.
+func (q *Queue) handleOrGiveUp(ctx context.Context, turn store.Turn) ([]store.Result, int64) {
+	if len(turn.Events) > 0 && turn.Events[0].Attempts > q.config.Retry.Limit+1 {
+		q.config.Log.Error("an event was quarantined because its worker never came back", "event", turn.Events[0].ID)
+		return []store.Result{{
+			EventID: turn.Events[0].ID, Status: df.Quarantined, Reason: "its worker died on every try",
+		}}, 0
+	}
+	return q.handle(ctx, turn)
 }
 
 // handle runs the handler under the lease and returns its results and how many
