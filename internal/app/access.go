@@ -48,9 +48,9 @@ func (a *App) guards() (admin, jobs func(http.Handler) http.Handler) {
 		a.log.Warn("a request without the right secret was refused", "guard", f.Guard, "held", f.Held)
 	}
 	return auth.NewGuard(auth.GuardConfig{
-			Name: "admin", Doors: []auth.Door{adminDoor}, Readers: a.keys, Brake: brake, OnFailure: refused,
+			Name: "admin", Doors: []auth.Door{adminDoor}, Readers: a.keys, Brake: brake, Remote: a.remote, OnFailure: refused,
 		}).Wrap, auth.NewGuard(auth.GuardConfig{
-			Name: "jobs", Doors: []auth.Door{jobsDoor, adminDoor}, Brake: brake, OnFailure: refused,
+			Name: "jobs", Doors: []auth.Door{jobsDoor, adminDoor}, Brake: brake, Remote: a.remote, OnFailure: refused,
 		}).Wrap
 }
 

@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,7 +48,8 @@ type Config struct {
 	Unsigned     map[df.Source]bool
 	Region       string
 	Workers      int
-	KeyRate      int // calls per minute of one API key; 0 sets no limit
+	Proxies      []netip.Prefix // our own proxies, whose X-Forwarded-For is believed
+	KeyRate      int            // calls per minute of one API key; 0 sets no limit
 
 	GHL     GHLConfig
 	Aloware AlowareConfig
@@ -136,6 +138,7 @@ func Load(lookup Lookup) (Config, error) {
 		Unsigned:      s.unsigned(),
 		Region:        strings.ToUpper(s.text("DFM_DEFAULT_REGION", "US")),
 		Workers:       s.number("DFM_WORKERS", 64, 1, 1000),
+		Proxies:       s.networks("DFM_TRUSTED_PROXIES"),
 		KeyRate:       s.number("DFM_KEY_RATE_PER_MINUTE", 60000, 0, 10_000_000),
 		GHL:           s.ghl(),
 		Aloware:       s.aloware(),
@@ -207,6 +210,24 @@ func (s *settings) origins(name string) []string {
 		}
 	}
 	return origins
+}
+
+// networks reads a comma list of addresses and networks in CIDR notation.
+func (s *settings) networks(name string) []netip.Prefix {
+	var networks []netip.Prefix
+	for _, item := range s.list(name) {
+		network, err := netip.ParsePrefix(item)
+		if err != nil {
+			address, err := netip.ParseAddr(item)
+			if err != nil {
+				s.wrong(name, "must be a comma list of addresses or networks such as 10.0.0.0/8")
+				return nil
+			}
+			network = netip.PrefixFrom(address, address.BitLen())
+		}
+		networks = append(networks, network)
+	}
+	return networks
 }
 
 func (s *settings) unsigned() map[df.Source]bool {

@@ -2,13 +2,14 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/df-middleware/dfm/internal/console"
-	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/store"
 )
 
 // probe checks one dependency for real. It returns what it found, in words that
@@ -85,13 +86,20 @@ func unhealthy(found []console.Connection) bool {
 	return slices.ContainsFunc(found, func(c console.Connection) bool { return c.Status == "failed" })
 }
 
-// Doctor prepares the store and checks everything for real. It reports whether
-// all is well.
+// Doctor checks everything for real and reports whether all is well. Pending
+// migrations are no failure where serve applies them by itself.
 func (a *App) Doctor(ctx context.Context) ([]console.Connection, bool) {
-	found := a.Connections(ctx)
-	if err := a.store.SchemaReady(ctx); err != nil {
-		found = append(found, console.Connection{Name: "schema", Status: "failed", Message: df.AsError(err).Message})
-		found[len(found)-1].Message = err.Error()
-	}
+	found := append(a.Connections(ctx), a.checkSchema(ctx))
 	return found, !unhealthy(found)
+}
+
+func (a *App) checkSchema(ctx context.Context) console.Connection {
+	schema := console.Connection{Name: "schema", Status: "ok"}
+	switch err := a.store.SchemaReady(ctx); {
+	case errors.Is(err, store.ErrSchemaBehind) && a.config.AutoMigrate:
+		schema.Message = "migrations are pending; dfm serve applies them"
+	case err != nil:
+		schema.Status, schema.Message = "failed", a.config.Redactor().Text(err.Error())
+	}
+	return schema
 }

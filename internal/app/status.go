@@ -1,0 +1,33 @@
+package app
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// buildStatus gives a process that only works a place where it can be watched:
+// health, readiness and metrics at the web app's address.
+func (a *App) buildStatus() error {
+	if a.config.Has(RoleWeb) || a.config.Has(RoleGateway) {
+		return nil
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, map[string]any{"success": true, "data": map[string]string{"status": "ok", "version": a.version}})
+	})
+	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), 3*time.Second)
+		defer cancel()
+		status, said := http.StatusOK, "ok"
+		if err := a.store.Ping(ctx); err != nil {
+			status, said = http.StatusServiceUnavailable, "failed"
+		}
+		writeJSON(w, status, map[string]any{"success": status == http.StatusOK, "data": map[string]any{
+			"checks": []map[string]string{{"name": "database", "status": said}},
+		}})
+	})
+	mux.Handle("GET /metrics", a.metrics.Handler())
+	a.servers = append(a.servers, &server{name: "status", address: a.config.WebAddress(), handler: mux})
+	return nil
+}
