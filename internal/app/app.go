@@ -161,6 +161,12 @@ func (a *App) start(ctx context.Context) error {
 }
 
 func (a *App) prepareStore(ctx context.Context) error {
+	if err := a.store.Own(); err != nil {
+		return err
+	}
+	if err := a.awaitStore(ctx); err != nil {
+		return err
+	}
 	if !a.config.AutoMigrate {
 		if err := a.store.SchemaReady(ctx); err != nil {
 			return err
@@ -173,6 +179,31 @@ func (a *App) prepareStore(ctx context.Context) error {
 		return a.store.FreeLeases(ctx)
 	}
 	return nil
+}
+
+// startPatience is how long a database may come up after the program.
+const startPatience = 30 * time.Second
+
+// awaitStore waits for a database that is not there yet, as happens when both
+// are started together.
+func (a *App) awaitStore(ctx context.Context) error {
+	deadline := time.After(startPatience)
+	for said := false; ; said = true {
+		err := a.store.Ping(ctx)
+		if err == nil {
+			return nil
+		}
+		if !said {
+			a.log.Warn("the database is not there yet", "error", err)
+		}
+		select {
+		case <-deadline:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(250 * time.Millisecond):
+		}
+	}
 }
 
 func (a *App) listen(s *server) error {

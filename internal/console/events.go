@@ -180,6 +180,16 @@ func (s *Server) reopen(ctx context.Context, e df.Event) error {
 	if e.Status == df.Failed {
 		return s.Store.RetryNow(ctx, e.ID, s.Clock())
 	}
+	if e.Lane == "" {
+		// No release could read it when it came; this one may.
+		e.Notice = s.Decode(e)
+		if e.Notice.Skip != "" {
+			return &df.Error{Code: "CONFLICT", Message: "this event still cannot be handled: " + e.Notice.Skip, Status: http.StatusConflict}
+		}
+		if err := s.Store.Reread(ctx, e); err != nil {
+			return err
+		}
+	}
 	return s.Store.Reopen(ctx, e.ID, s.Clock())
 }
 

@@ -41,7 +41,9 @@ type Config struct {
 	Connections func(ctx context.Context) []Connection
 	// Sample posts a signed sample event to our own webhook route of the
 	// source, as that source would, and returns status and body of the answer.
-	Sample  func(ctx context.Context, source string) (status int, body []byte, err error)
+	Sample func(ctx context.Context, source string) (status int, body []byte, err error)
+	// Decode reads a kept event's bytes again, as its route reads new ones.
+	Decode  func(e df.Event) df.Notice
 	Keys    *auth.Keys
 	Metrics http.Handler
 	Version string

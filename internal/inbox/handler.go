@@ -116,7 +116,7 @@ func (in *Inbox) take(w http.ResponseWriter, r *http.Request, route Route, now t
 		in.config.Log.Warn("a webhook without valid proof was refused", "route", route.Name, "error", err)
 		return refusal(http.StatusUnauthorized, "UNAUTHORIZED", "the delivery carries no valid proof of its sender", "unauthorized")
 	}
-	notice := route.decode(r.Header, body)
+	notice := route.Read(r.Header, body)
 	if notice.Ping != "" {
 		return answer{Success: true, Status: "ignored", Reason: notice.Ping, code: http.StatusOK, result: "ignored"}
 	}

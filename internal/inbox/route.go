@@ -59,7 +59,8 @@ func (r Route) verify(request *http.Request, body []byte) (string, error) {
 	return r.Verify(request.Header, body)
 }
 
-func (r Route) decode(header http.Header, body []byte) df.Notice {
+// Read says what a delivery's bytes say.
+func (r Route) Read(header http.Header, body []byte) df.Notice {
 	if r.DecodeWithHeader != nil {
 		return r.DecodeWithHeader(header, body)
 	}

@@ -215,3 +215,32 @@ func TestASchedulesRunIsMadeByOneInstance(t *testing.T) {
 		ran.wait(t)
 	})
 }
+
+// An event that takes its worker down with it (out of memory, a fatal error)
+// leaves no result; the attempts counted beforehand end it.
+func TestAnEventThatKillsItsWorkerIsQuarantinedInTheEnd(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, s *store.Store) {
+		post(t, s, "C1", 0)
+		post(t, s, "C1", 1)
+		at := time.Now().Add(-time.Hour)
+		for range 3 { // workers that died in mid-turn
+			if _, ok, err := s.TakeTurn(t.Context(), "ghl:contact:C1", "dead", 10, at, at.Add(time.Second)); !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+			at = at.Add(time.Minute)
+		}
+		done := newRecord(1)
+		start(t, s, "alive", handlerFunc(func(_ context.Context, turn store.Turn) ([]store.Result, error) {
+			done.add(turn.Lease.Lane, turn.Events[0].Notice.Type)
+			return []store.Result{{EventID: turn.Events[0].ID, Status: df.Done}}, nil
+		}), queue.RetryPolicy{Limit: 2, Delay: time.Millisecond})
+		done.wait(t)
+		if got := done.types["ghl:contact:C1"]; len(got) != 1 || got[0] != "C1-1" {
+			t.Errorf("handled %v", got)
+		}
+		if events, err := s.Events(t.Context(), store.EventFilter{Status: df.Quarantined, Limit: 5}); err != nil || len(events) != 1 {
+			t.Errorf("%+v, %v", events, err)
+		}
+	})
+}

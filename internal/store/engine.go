@@ -62,6 +62,9 @@ type Engine interface {
 	Name() string
 	// Ping tells whether the database answers and can be written to.
 	Ping(ctx context.Context) error
+	// Own says that this process is about to work with the database. It fails
+	// when the engine serves one process only and another one is there.
+	Own() error
 	// Script runs a migration file, which may hold many statements, and then
 	// record, in one transaction.
 	Script(ctx context.Context, script string, record func(Tx) error) error

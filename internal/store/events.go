@@ -188,6 +188,24 @@ func (s *Store) Reopen(ctx context.Context, id string, now time.Time) error {
 	})
 }
 
+// Reread replaces what is known of an event by what its bytes say to this
+// release, and gives it a lane when it had none because no release before could
+// read it.
+func (s *Store) Reread(ctx context.Context, e df.Event) error {
+	n := &e.Notice
+	changed, err := s.Exec(ctx, `UPDATE webhook_events SET event_type = $2, kind = $3, entity_type = $4, entity_id = $5,
+		contact_id = $6, phone = $7, occurred_at = $8, lane = CASE WHEN lane = '' THEN $9 ELSE lane END WHERE id = $1`,
+		e.ID, clean(n.Type), string(n.Kind), n.EntityType, clean(n.EntityID), null(clean(n.ContactID)), null(string(n.Phone)),
+		n.OccurredAt, strangerLane(&e))
+	if err != nil {
+		return fmt.Errorf("reread event: %w", err)
+	}
+	if changed == 0 {
+		return ErrNotFound
+	}
+	return nil
+}
+
 // RetryNow makes a failed event due at once.
 func (s *Store) RetryNow(ctx context.Context, id string, now time.Time) error {
 	return s.inEventLane(ctx, id, func(tx Tx, lane string) error {

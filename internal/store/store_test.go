@@ -251,3 +251,33 @@ func TestABadBatchIsRefusedWhole(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// What no release could read when it came is read by a later one.
+func TestAnUnreadableEventIsRereadAndReopened(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, s *store.Store) {
+		d := delivery("C1", "w1")
+		d.Event.Status, d.Event.Reason = df.Skipped, "unknown type"
+		accept(t, s, noon, d)
+		if err := s.Reopen(t.Context(), d.Event.ID, noon); !errors.Is(err, store.ErrState) {
+			t.Errorf("without a lane: %v", err)
+		}
+		e, err := s.Event(t.Context(), d.Event.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Notice.Phone = "+15005550111"
+		if err := s.Reread(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Reopen(t.Context(), d.Event.ID, noon); err != nil {
+			t.Fatal(err)
+		}
+		if turn := take(t, s, store.PhoneLane("+15005550111"), noon); len(turn.Events) != 1 {
+			t.Errorf("%+v", turn)
+		}
+		if err := s.Reread(t.Context(), df.Event{ID: "none"}); !errors.Is(err, store.ErrNotFound) {
+			t.Error(err)
+		}
+	})
+}

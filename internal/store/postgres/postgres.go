@@ -76,6 +76,9 @@ func (e *Engine) Ping(ctx context.Context) error {
 	return nil
 }
 
+// Own implements store.Engine: any number of processes may share a server.
+func (e *Engine) Own() error { return nil }
+
 // Close closes the pool.
 func (e *Engine) Close() error {
 	e.pool.Close()

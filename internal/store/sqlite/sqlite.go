@@ -34,6 +34,8 @@ type Engine struct {
 	read  *sql.DB
 	jobs  *river.Client[*sql.Tx] // inserts only
 	log   *slog.Logger
+	path  string
+	lock  *os.File // held while this process owns the file, nil otherwise
 }
 
 var _ store.Engine = (*Engine)(nil)
@@ -60,7 +62,7 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*Engine, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("make job inserter: %w", err), read.Close(), write.Close())
 	}
-	e := &Engine{write: write, read: read, jobs: jobs, log: log}
+	e := &Engine{write: write, read: read, jobs: jobs, log: log, path: path}
 	e.querier = querier{exec: write, query: read, rewritten: new(sync.Map)}
 	return e, nil
 }
@@ -102,7 +104,13 @@ func (e *Engine) Ping(ctx context.Context) error {
 }
 
 // Close closes all connections; the write-ahead log is folded in by SQLite.
-func (e *Engine) Close() error { return errors.Join(e.read.Close(), e.write.Close()) }
+func (e *Engine) Close() error {
+	err := errors.Join(e.read.Close(), e.write.Close())
+	if e.lock != nil {
+		err = errors.Join(err, e.lock.Close())
+	}
+	return err
+}
 
 // InTx implements store.Engine. Transactions take the write lock at once, so
 // they cannot deadlock.
