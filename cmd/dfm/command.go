@@ -46,7 +46,7 @@ func (e usageError) Error() string { return string(e) }
 
 func commands() []command {
 	return []command{
-		serveCommand(), demoCommand(), sandboxCommand(), migrateCommand(), doctorCommand(), catalogCommand(),
+		serveCommand(), mcpCommand(), demoCommand(), sandboxCommand(), migrateCommand(), doctorCommand(), catalogCommand(),
 		keysCommand(), versionCommand(),
 	}
 }

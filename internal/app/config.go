@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/verity/catalogue"
 )
 
 // Role is a part of the program that a process may run.
@@ -55,6 +56,7 @@ type Config struct {
 	Aloware AlowareConfig
 	Verity  VerityConfig
 	Clerk   ClerkConfig
+	MCP     MCPConfig
 
 	SourceOfTruth string
 	RetryLimit    int
@@ -98,6 +100,21 @@ type VerityConfig struct {
 	CatalogMode   string
 	Timeout       time.Duration
 	WebhookSecret df.Secret
+}
+
+// MCPConfig is what the MCP server offers, and to whom. Callers are named by
+// the ids of the audit log: key:<id>, key:env, clerk:<user id>, stdio.
+type MCPConfig struct {
+	Tools         string // all, search, auto
+	ReadOnly      bool
+	Domains       []string
+	Tags          []string
+	Methods       []string
+	ReadOnlyFor   []string            // callers that may only read
+	Unconfirmed   []string            // callers that may delete without a person being asked
+	DomainsOf     map[string][]string // the only domains of a caller
+	RatePerMinute int                 // calls of tools by one caller; 0 sets no limit
+	MaxResult     int                 // bytes of an answer
 }
 
 // ClerkConfig is how callers are verified and how our own token is got.
@@ -144,6 +161,7 @@ func Load(lookup Lookup) (Config, error) {
 		Aloware:       s.aloware(),
 		Verity:        s.verity(),
 		Clerk:         s.clerk(),
+		MCP:           s.mcp(),
 		SourceOfTruth: s.oneOf("CONTACT_SOURCE_OF_TRUTH", "merge", "merge", "ghl", "aloware"),
 		RetryLimit:    s.number("JOB_RETRY_LIMIT", 10, 0, 100),
 		RetryDelay:    s.duration("JOB_RETRY_DELAY", time.Minute, time.Millisecond),
@@ -323,6 +341,43 @@ func (s *settings) clerk() ClerkConfig {
 		JWTTemplate:       s.text("CLERK_JWT_TEMPLATE", ""),
 		TokenTTL:          s.duration("CLERK_TOKEN_TTL", time.Hour, 30*time.Second),
 	}
+}
+
+func (s *settings) mcp() MCPConfig {
+	c := MCPConfig{
+		Tools:         s.oneOf("DFM_MCP_TOOLS", "auto", "all", "search", "auto"),
+		ReadOnly:      s.oneOf("DFM_MCP_READ_ONLY", "false", "true", "false") == "true",
+		Domains:       s.list("DFM_MCP_DOMAINS"),
+		Tags:          s.list("DFM_MCP_TAGS"),
+		Methods:       s.list("DFM_MCP_METHODS"),
+		ReadOnlyFor:   s.list("DFM_MCP_READ_ONLY_CALLERS"),
+		Unconfirmed:   s.list("DFM_MCP_UNCONFIRMED_CALLERS"),
+		DomainsOf:     s.manyPairs("DFM_MCP_CALLER_DOMAINS", "must be a comma list of caller=domain, such as stdio=comms"),
+		RatePerMinute: s.number("DFM_MCP_RATE_PER_MINUTE", 600, 0, 1_000_000),
+		MaxResult:     s.number("DFM_MCP_MAX_RESULT", 60_000, 1_000, 10_000_000),
+	}
+	for _, method := range c.Methods {
+		if !catalogue.KnownMethod(strings.ToUpper(method)) {
+			s.wrong("DFM_MCP_METHODS", "must be a comma list of "+strings.Join(catalogue.Methods(), ", "))
+			break
+		}
+	}
+	return c
+}
+
+// manyPairs reads "name=value" separated by commas, where a name may stand more
+// than once.
+func (s *settings) manyPairs(name, want string) map[string][]string {
+	pairs := map[string][]string{}
+	for _, item := range s.list(name) {
+		left, right, ok := strings.Cut(item, "=")
+		if left, right = strings.TrimSpace(left), strings.TrimSpace(right); !ok || left == "" || right == "" {
+			s.wrong(name, want)
+			break
+		}
+		pairs[left] = append(pairs[left], right)
+	}
+	return pairs
 }
 
 // GatewayAddress is where the gateway listens.

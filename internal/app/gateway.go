@@ -15,24 +15,47 @@ import (
 	"github.com/df-middleware/dfm/internal/verity/catalogue"
 )
 
-// gateway is the way to Verity, for outsiders and for ourselves.
+// gateway is the way to Verity, for outsiders and for ourselves. Its door may
+// exist without listening: the MCP server goes through it too.
 type gateway struct {
 	catalogue *catalogue.Loader // nil when none is configured
 	token     *auth.TokenKeeper // nil when no own token is configured
 	door      *verity.Gateway
 	client    *verity.Client
+	verifier  *auth.Verifier // of callers' Clerk tokens; nil accepts none
+	mcp       *mcpServer     // nil without the roles that serve it
 }
 
-// buildGateway makes the gateway.
+// buildGateway makes the gateway and what goes through it.
 func (a *App) buildGateway() error {
-	if !a.config.Has(RoleGateway) {
+	listens, serves := a.config.Has(RoleGateway), a.config.Has(RoleWeb) || a.config.Has(roleMCP)
+	if !listens && !serves {
 		return nil
 	}
 	g := &gateway{}
+	if err := a.buildDoor(g); err != nil {
+		return err
+	}
+	if listens {
+		a.servers = append(a.servers, &server{name: "gateway", address: a.config.GatewayAddress(), handler: g.door})
+	}
+	if serves {
+		mcp, err := a.newMCP(g)
+		if err != nil {
+			return err
+		}
+		g.mcp = mcp
+	}
+	a.gateway = g
+	return nil
+}
+
+// buildDoor makes the door to Verity and the client that goes through it.
+func (a *App) buildDoor(g *gateway) error {
 	if a.config.Verity.CatalogPath != "" {
 		g.catalogue = catalogue.NewLoader(catalogue.Source{
 			Location: a.config.Verity.CatalogPath, Client: &http.Client{Transport: egress.NewTransport()},
-			Clock: a.clock, Log: a.log,
+			Clock: a.clock, Log: a.log, Changed: g.changed,
 		})
 	}
 	token, err := a.ownToken()
@@ -44,6 +67,7 @@ func (a *App) buildGateway() error {
 	if err != nil {
 		return Problems{{"CLERK_JWT_KEY", err.Error()}}
 	}
+	g.verifier = verifier
 	config := verity.Config{
 		BaseURL: a.config.Verity.BaseURL, Mode: verity.Mode(a.config.Verity.CatalogMode), Validate: true,
 		Keys: gatewayKeys{a.keys}, Gate: consent.Gate{Registry: a.store}, APIKey: a.config.Verity.APIKey,
@@ -65,9 +89,14 @@ func (a *App) buildGateway() error {
 		inner.Tokens = ownTokens{token}
 	}
 	g.client = g.door.Client(inner)
-	a.gateway = g
-	a.servers = append(a.servers, &server{name: "gateway", address: a.config.GatewayAddress(), handler: g.door})
 	return nil
+}
+
+// changed passes a new catalogue on to what is made of it.
+func (g *gateway) changed(c *catalogue.Catalogue) {
+	if g.mcp != nil {
+		g.mcp.server.Reload(c)
+	}
 }
 
 // startGateway reads the catalogue and keeps catalogue and token fresh. A
@@ -76,6 +105,9 @@ func (a *App) buildGateway() error {
 func (a *App) startGateway(ctx context.Context) error {
 	if a.gateway == nil {
 		return nil
+	}
+	if a.gateway.mcp != nil {
+		a.running.Go(func() { a.gateway.mcp.trail.run(ctx) })
 	}
 	if loader := a.gateway.catalogue; loader != nil {
 		if err := loader.Reload(ctx); err != nil {

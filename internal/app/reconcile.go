@@ -19,7 +19,7 @@ const sweepPage = 500
 // announced, and all that are known. It returns how many were asked for. When
 // GHL cannot be listed, those that are known are asked for all the same.
 func (s *syncing) SyncAll(ctx context.Context) (int, error) {
-	_, missed := s.discover(ctx)
+	missed := s.discover(ctx)
 	asked, after := 0, ""
 	for {
 		known, err := s.store.People(ctx, store.PersonFilter{After: after, Limit: sweepPage, Active: true})
@@ -38,58 +38,55 @@ func (s *syncing) SyncAll(ctx context.Context) (int, error) {
 	}
 }
 
-// discover makes people of the contacts that GHL has and nobody announced, and
-// returns how many. It pages from the contact that was updated longest ago: one
-// that is edited meanwhile moves to the end, where the sweep still finds it.
-// Aloware lists nobody, so a contact that only Aloware has is met by its
-// webhooks or when an operator names its phone.
-func (s *syncing) discover(ctx context.Context) (int, error) {
+// discover makes people of the contacts that GHL has and nobody announced. It
+// pages from the contact that was updated longest ago: one that is edited
+// meanwhile moves to the end, where the sweep still finds it. A contact that
+// cannot be met does not keep the others out; the first such failure is
+// returned. Aloware lists nobody, so a contact that only Aloware has is met by
+// its webhooks or when an operator names its phone.
+func (s *syncing) discover(ctx context.Context) error {
 	if s.ghl == nil {
-		return 0, nil
+		return nil
 	}
-	met, query := 0, ghl.SearchQuery{OldestFirst: true, Limit: sweepPage}
+	var failed error
+	query := ghl.SearchQuery{OldestFirst: true, Limit: sweepPage}
 	for {
 		page, next, err := s.ghl.SearchContacts(ctx, query)
 		if err != nil {
-			return met, fmt.Errorf("list GHL's contacts: %w", err)
+			return fmt.Errorf("list GHL's contacts: %w", err)
 		}
-		for _, contact := range page {
-			made, err := s.meetListed(ctx, contact)
-			if err != nil {
-				return met, err
-			}
-			if made {
-				met++
+		for _, row := range page {
+			if err := s.meetListed(ctx, row.ID); err != nil && failed == nil {
+				failed = err
 			}
 		}
-		if next == "" {
-			return met, nil
+		if next == "" || ctx.Err() != nil {
+			return failed
 		}
 		query.Cursor = next
 	}
 }
 
-// meetListed makes a person of a contact that nobody has, and reports whether
-// it did. One whose mapping ended stays ended. The search index lags behind, so
-// the row only says that the contact is there; who it is is read from the
-// contact itself, as for a webhook.
-func (s *syncing) meetListed(ctx context.Context, row ghl.Contact) (bool, error) {
-	_, known, err := s.converger.People.Known(ctx, df.SideGHL, row.ID)
+// meetListed makes a person of a contact that nobody has. One whose mapping
+// ended stays ended. The search index lags behind, so a row only says that the
+// contact is there; who it is is read from the contact itself, as for a webhook.
+func (s *syncing) meetListed(ctx context.Context, id string) error {
+	_, known, err := s.converger.People.Known(ctx, df.SideGHL, id)
 	if known || err != nil {
-		return false, err
+		return err
 	}
-	contact, err := s.ghlSide.Read(ctx, df.Ref{ID: row.ID})
+	contact, err := s.ghlSide.Read(ctx, df.Ref{ID: id})
 	if df.IsCode(err, df.CodeNotFound) {
-		return false, nil
+		return nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("read a contact that GHL lists: %w", err)
+		return fmt.Errorf("read a contact that GHL lists: %w", err)
 	}
 	_, err = s.converger.People.Identify(ctx, people.Lease{}, people.Clue{
 		Side: df.SideGHL, ContactID: contact.ID, Phone: contact.Phone(), Email: converge.Form(df.Email, contact.Get(df.Email)),
 	})
 	if err != nil {
-		return false, fmt.Errorf("identify a contact that GHL lists: %w", err)
+		return fmt.Errorf("identify a contact that GHL lists: %w", err)
 	}
-	return true, nil
+	return nil
 }

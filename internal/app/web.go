@@ -40,11 +40,12 @@ func (a *App) buildWeb() error {
 		DedupeWindow: a.config.DedupeWindow, Hold: a.config.Hold, Unsigned: a.config.Unsigned, Observe: a.metrics.Webhook,
 	}).Register(mux, routes...)
 	a.registerInstallation(mux)
+	a.registerMCP(mux)
 	admin, jobs := a.guards()
 	console.New(console.Config{
 		Store: a.store, Sync: a.sync, Clock: a.clock, Log: a.log, Admin: admin, Jobs: jobs,
 		Connections: a.Connections, Sample: a.sample, Metrics: a.metrics.Handler(), Version: a.version, Started: a.clock(),
-		Keys: a.keys,
+		Keys: a.keys, Decode: decoderOf(routes),
 	}).Register(mux)
 	a.servers = append(a.servers, &server{name: "web", address: a.config.WebAddress(), handler: mux})
 	return nil
@@ -76,6 +77,25 @@ func (a *App) webhookRoutes() ([]inbox.Route, error) {
 			Allow: aloware.AllowedEvents(a.config.Aloware.AllowedEvents).Allows, WhenDown: inbox.HoldAndSpill,
 		},
 	}, nil
+}
+
+// decoderOf reads kept events again by the routes that took them.
+func decoderOf(routes []inbox.Route) func(df.Event) df.Notice {
+	byName := make(map[string]inbox.Route, len(routes))
+	for _, route := range routes {
+		byName[route.Name] = route
+	}
+	return func(e df.Event) df.Notice {
+		route, ok := byName[e.Route]
+		if !ok {
+			return df.Notice{Skip: "its route is not configured"}
+		}
+		header := http.Header{}
+		for name, value := range e.Headers {
+			header.Set(name, value)
+		}
+		return route.Read(header, e.Raw)
+	}
 }
 
 // pruneAfter is how long records that only serve the running system are kept.

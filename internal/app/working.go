@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/df-middleware/dfm/internal/observe"
@@ -20,13 +21,18 @@ func (a *App) buildQueue() error {
 	a.queue = queue.New(a.store, queue.Config{
 		Owner: a.name, Workers: workers, Leader: a.config.Has(RoleScheduler),
 		Retry:   queue.RetryPolicy{Limit: a.config.RetryLimit, Delay: a.config.RetryDelay},
-		Handler: a.sync, Clock: a.clock, Log: a.log, JobLog: observe.Quiet(a.log), Observe: a.metrics.Event,
+		Handler: a.sync, Clock: a.clock, Log: a.log, JobLog: a.jobLog(), Observe: a.metrics.Event,
 		Schedules: []queue.Schedule{
 			{Name: "process-pending", Every: 5 * time.Minute, Run: a.ringPending},
 			{Name: "prune", Every: time.Hour, Run: a.prune},
 		},
 	})
 	return nil
+}
+
+// jobLog is where River, whose daily work is no news, says what goes wrong.
+func (a *App) jobLog() *slog.Logger {
+	return slog.New(newSparing(observe.Quiet(a.log).Handler(), a.clock))
 }
 
 // ringPending rings for whatever waits without a reason: what an external cron

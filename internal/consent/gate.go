@@ -2,38 +2,212 @@ package consent
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"net/http"
+	"slices"
+	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
 	"github.com/df-middleware/dfm/internal/store"
 )
 
-// Registry tells the current state of a phone number. OptOutOf returns
-// store.ErrNotFound for a number that never opted out.
+// Registry tells the current state of phone numbers: of those that have one, by
+// number in E.164.
 type Registry interface {
-	OptOutOf(ctx context.Context, phone string) (store.OptOut, error)
+	Consents(ctx context.Context, phones ...string) (map[string]store.Consent, error)
 }
 
-// Gate stands in front of every outbound text.
-type Gate struct{ Registry Registry }
+// PhoneBook tells all the numbers that a person has or had.
+type PhoneBook interface {
+	PhonesOf(ctx context.Context, personID string) ([]df.Phone, error)
+}
+
+// Gate stands in front of every outbound text, call and list add, whoever asks.
+// Only Registry is required. Without People a question about a person is
+// answered no, since it cannot be answered.
+type Gate struct {
+	Registry Registry
+	People   PhoneBook
+	Policy   Policy
+	Clock    df.Clock // time.Now when nil; only quiet hours ask it
+}
+
+// Channel is what somebody wants to do.
+type Channel string
+
+// The channels. A List is a call list or dialer list: being on it leads to calls.
+const (
+	ChannelSMS  Channel = "sms"
+	ChannelCall Channel = "call"
+	ChannelList Channel = "list"
+)
+
+// Question is what the gate is asked.
+type Question struct {
+	Channel  Channel
+	Phone    string    // in any usual notation
+	At       time.Time // when it would happen; zero is now
+	Timezone string    // the person's IANA zone, when known
+	// PersonID, when known, widens the question to all numbers that the person
+	// has or had: who said stop from an old number has said stop.
+	PersonID string
+}
+
+// Reason says why the gate answered as it did. The codes are stable.
+type Reason string
+
+// The reasons. Only Clear lets anything through.
+const (
+	Clear       Reason = "CLEAR"
+	OptedOut    Reason = "OPTED_OUT"
+	Unavailable Reason = "CONSENT_UNAVAILABLE" // consent cannot be read, so the answer is no
+	BadPhone    Reason = "BAD_PHONE"           // no number that an opt-out could be looked up by
+	BadChannel  Reason = "BAD_CHANNEL"
+	Quiet       Reason = "QUIET_HOURS"
+	NoZone      Reason = "ZONE_UNKNOWN" // quiet hours are on and the person's zone is not known
+)
+
+// Decision is the gate's answer. Rule says in safe words what decided, such as
+// whose no it is; Err is the cause of Unavailable, for logs.
+type Decision struct {
+	Allowed bool
+	Reason  Reason
+	Rule    string
+	Err     error
+}
+
+// May decides. Anything but a clear yes is a no.
+func (g Gate) May(ctx context.Context, q Question) Decision {
+	scope, ok := map[Channel]Scope{ChannelSMS: SMS, ChannelCall: Call, ChannelList: Call}[q.Channel]
+	if !ok {
+		return Decision{Reason: BadChannel, Rule: "unknown channel"}
+	}
+	phone, err := df.ParsePhone(q.Phone, "")
+	if err != nil {
+		return Decision{Reason: BadPhone, Rule: "the number cannot be read"}
+	}
+	phones, err := g.phones(ctx, phone, q.PersonID)
+	if err != nil {
+		return Decision{Reason: Unavailable, Rule: "the person cannot be read", Err: err}
+	}
+	states, err := g.Registry.Consents(ctx, phones...)
+	if err != nil {
+		return Decision{Reason: Unavailable, Rule: "the registry cannot be read", Err: err}
+	}
+	for _, number := range phones {
+		state, known := states[number]
+		if !known {
+			continue
+		}
+		if decision := outOf(state, scope, number == string(phone)); !decision.Allowed {
+			return decision
+		}
+	}
+	return g.hour(q)
+}
+
+// outOf decides by one number's row. The status counts beside the holds, so
+// that a row which another release wrote is obeyed as well.
+func outOf(state store.Consent, scope Scope, asked bool) Decision {
+	standing := StandingOf(state)
+	status := state.Status
+	if scope == Call && state.CallStatus != "" {
+		status = state.CallStatus
+	}
+	if !standing.Out(scope) && status == statusIn {
+		return Decision{Allowed: true, Reason: Clear}
+	}
+	rule := fmt.Sprintf("%s: %v", scope, standing.Holders(scope))
+	if !asked {
+		rule += " (another number of the person)"
+	}
+	return Decision{Reason: OptedOut, Rule: rule}
+}
+
+func (g Gate) phones(ctx context.Context, phone df.Phone, personID string) ([]string, error) {
+	phones := []string{string(phone)}
+	if personID == "" {
+		return phones, nil
+	}
+	if g.People == nil {
+		return nil, fmt.Errorf("no phone book to look the person up in")
+	}
+	more, err := g.People.PhonesOf(ctx, personID)
+	if err != nil {
+		return nil, err
+	}
+	for _, other := range more {
+		if !slices.Contains(phones, string(other)) {
+			phones = append(phones, string(other))
+		}
+	}
+	return phones, nil
+}
+
+// hour decides by the time of day. Putting somebody on a list disturbs nobody.
+func (g Gate) hour(q Question) Decision {
+	clear := Decision{Allowed: true, Reason: Clear, Rule: "no opt-out"}
+	quiet := g.Policy.Quiet
+	if quiet == nil || q.Channel == ChannelList {
+		return clear
+	}
+	zones := quiet.zones(q.Timezone)
+	if len(zones) == 0 {
+		return Decision{Reason: NoZone, Rule: "quiet hours are on and the time zone is not known"}
+	}
+	at := q.At
+	if at.IsZero() {
+		at = g.now()
+	}
+	if quiet.anywhere(at, zones) {
+		return Decision{Reason: Quiet, Rule: "quiet hours"}
+	}
+	return clear
+}
+
+func (g Gate) now() time.Time {
+	if g.Clock == nil {
+		return time.Now()
+	}
+	return g.Clock()
+}
 
 // ErrOptedOut refuses a text to somebody who said stop.
 var ErrOptedOut = &df.Error{Code: "OPTED_OUT", Message: "this number has opted out of texts", Status: http.StatusForbidden}
 
-// MayText returns nil when a text may go to the number, in E.164. It returns
-// ErrOptedOut for one that opted out, and CONSENT_UNAVAILABLE when that cannot
-// be found out; nothing is sent then.
+// MayText returns nil when a text may go to the number. It returns ErrOptedOut
+// for one that opted out, and CONSENT_UNAVAILABLE (503) when that cannot be
+// found out, QUIET_HOURS or ZONE_UNKNOWN (403) by the policy, and
+// INVALID_REQUEST (400) for what is no number: nothing is sent then.
 func (g Gate) MayText(ctx context.Context, to string) error {
-	state, err := g.Registry.OptOutOf(ctx, to)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
+	decision := g.May(ctx, Question{Channel: ChannelSMS, Phone: to})
+	switch decision.Reason {
+	case Clear:
 		return nil
-	case err != nil:
-		return &df.Error{Code: "CONSENT_UNAVAILABLE", Message: "consent cannot be checked now, so nothing is sent",
-			Status: http.StatusServiceUnavailable, Err: err}
-	case state.Status != "opted_in":
+	case OptedOut:
 		return ErrOptedOut
+	case BadPhone:
+		return &df.Error{Code: "INVALID_REQUEST", Message: "this is no phone number, so nothing is sent", Status: http.StatusBadRequest}
+	case Quiet, NoZone:
+		return &df.Error{Code: string(decision.Reason), Message: "nobody is texted at this hour", Status: http.StatusForbidden}
 	}
-	return nil
+	return &df.Error{Code: "CONSENT_UNAVAILABLE", Message: "consent cannot be checked now, so nothing is sent",
+		Status: http.StatusServiceUnavailable, Err: decision.Err}
+}
+
+// Book is the PhoneBook of production.
+type Book struct{ Store *store.Store }
+
+var _ PhoneBook = Book{}
+
+// PhonesOf implements PhoneBook.
+func (b Book) PhonesOf(ctx context.Context, personID string) ([]df.Phone, error) {
+	p, err := store.PersonByID(ctx, b.Store, personID)
+	if err != nil {
+		return nil, fmt.Errorf("read the person's numbers: %w", err)
+	}
+	if p.Phone == "" {
+		return p.OtherPhones, nil
+	}
+	return append([]df.Phone{p.Phone}, p.OtherPhones...), nil
 }
