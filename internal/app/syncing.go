@@ -100,7 +100,7 @@ func identity(fields map[string]string) map[string]string {
 func (a *App) buildAloware(s *syncing) *aloware.Side {
 	c := a.config.Aloware
 	caller := a.caller("aloware", "aloware", egress.Limit{
-		Calls: c.RatePerSecond, Per: time.Second, Burst: max(20, 5*c.RatePerSecond), Reserve: 0.2,
+		Calls: c.RatePerSecond, Per: time.Second, Burst: max(8, 2*c.RatePerSecond), Reserve: 0.2,
 	}, 15*time.Second)
 	s.callers["aloware"] = caller
 	s.aloware = aloware.NewClient(caller, c.BaseURL, c.Token)

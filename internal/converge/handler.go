@@ -28,6 +28,9 @@ type Outcome struct {
 	RetryAt  time.Time // zero leaves the time to the queue
 	PersonID string
 	MoveTo   string // the lane the event belongs to; it goes there, still open
+	// Postponed says that nothing was tried because the upstream's budget is
+	// used up: the event waits until RetryAt, and no try is counted.
+	Postponed bool
 }
 
 // Handler turns the events of a lane into convergences.
@@ -213,5 +216,6 @@ func failed(e df.Event, personID string, err error) Outcome {
 	if outcome == df.Refused && !df.IsCode(err, df.CodeUnauthorized) {
 		return Outcome{EventID: e.ID, Status: df.Quarantined, Reason: safeText(err), PersonID: personID}
 	}
-	return Outcome{EventID: e.ID, Status: df.Failed, Error: safeText(err), RetryAt: retryAt, PersonID: personID}
+	return Outcome{EventID: e.ID, Status: df.Failed, Error: safeText(err), RetryAt: retryAt, PersonID: personID,
+		Postponed: df.IsCode(err, df.CodeRateLimited)}
 }

@@ -30,11 +30,7 @@ func (p RetryPolicy) Backoff(tries int) time.Duration {
 		delay *= 2
 	}
 	delay = min(delay, maxDelay)
-	random := p.Rand
-	if random == nil {
-		random = rand.Float64
-	}
-	return time.Duration(float64(delay) * (0.9 + 0.2*random()))
+	return time.Duration(float64(delay) * (0.9 + 0.2*p.random()))
 }
 
 // Apply settles the results of one turn: a failed event gets the time of its
@@ -53,12 +49,31 @@ func (p RetryPolicy) Apply(events []df.Event, results []store.Result, now time.T
 		if !ok || !wake.IsZero() {
 			r = store.Result{EventID: e.ID, Status: df.Pending}
 		}
-		if r.Status == df.Failed {
+		switch {
+		case r.Status == df.Failed && r.Postponed:
+			wake = p.postpone(r.RetryAt, now)
+			r = store.Result{EventID: e.ID, Status: df.Pending, PersonID: r.PersonID}
+		case r.Status == df.Failed:
 			r, wake = p.fail(e, r, now)
 		}
 		settled = append(settled, r)
 	}
 	return settled, wake
+}
+
+// postpone returns when an event goes on whose upstream has no budget left: when
+// the upstream said, and not all at once. A backlog that takes hours to drain
+// at the upstream's pace must not use up its events' tries.
+func (p RetryPolicy) postpone(until, now time.Time) time.Time {
+	pause := max(until.Sub(now), time.Second)
+	return now.Add(pause + time.Duration(float64(min(pause, 10*time.Second))*p.random()))
+}
+
+func (p RetryPolicy) random() float64 {
+	if p.Rand == nil {
+		return rand.Float64()
+	}
+	return p.Rand()
 }
 
 func (p RetryPolicy) fail(e df.Event, r store.Result, now time.Time) (store.Result, time.Time) {

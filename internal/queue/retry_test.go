@@ -62,6 +62,9 @@ func TestApplySettlesATurn(t *testing.T) {
 		{"after its last try an event is quarantined and the lane goes on", 11,
 			[]store.Result{done("a"), fails("b", time.Time{}), done("c")},
 			[3]df.Status{df.Done, df.Quarantined, df.Done}, time.Time{}},
+		{"a used-up budget makes the event wait and counts no try", 11,
+			[]store.Result{done("a"), {EventID: "b", Status: df.Failed, RetryAt: noon.Add(4 * time.Second), Postponed: true}},
+			[3]df.Status{df.Done, df.Pending, df.Pending}, noon.Add(6 * time.Second)},
 		{"an event without a result was not tried", 1, nil,
 			[3]df.Status{df.Pending, df.Pending, df.Pending}, time.Time{}},
 	} {

@@ -57,6 +57,9 @@ type Result struct {
 	RetryAt  time.Time
 	PersonID string
 	MoveTo   string // the lane the event belongs to; it is moved there, still open
+	// Postponed, with Failed, says that nothing was tried because an upstream's
+	// budget is used up: the event waits until RetryAt, and no try is counted.
+	Postponed bool
 }
 
 // count adds open events to lanes and finds those that were idle, whose
