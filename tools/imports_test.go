@@ -24,7 +24,7 @@ var arrows = map[string][]string{
 	"cmd": {"app", "df"},
 	"app": {
 		"aloware", "auth", "consent", "console", "converge", "df", "egress", "ghl", "inbox",
-		"observe", "people", "queue", "sandbox", "store", "texting", "verity",
+		"messages", "observe", "people", "queue", "sandbox", "store", "texting", "verity",
 	},
 
 	"console": {"auth", "consent", "converge", "df", "observe", "people", "queue", "store"},
@@ -32,6 +32,7 @@ var arrows = map[string][]string{
 	"inbox":   {"auth", "consent", "converge", "df", "observe", "people", "queue", "store"},
 
 	"converge": {"consent", "df", "observe", "people", "queue", "store"},
+	"messages": {"consent", "df", "observe", "people", "store"},
 	"consent":  {"df", "observe", "people", "queue", "store"},
 	"people":   {"df", "observe", "queue", "store"},
 	"auth":     {"df", "egress", "observe", "store"},
@@ -52,6 +53,7 @@ var arrows = map[string][]string{
 	"sandbox": {"df"},
 	// The benchmarks look at the program from outside.
 	"bench": {},
+	"e2e":   {},
 	"tools": {},
 }
 

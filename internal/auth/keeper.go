@@ -162,7 +162,7 @@ func (k *TokenKeeper) fetch(now time.Time) (*tokenFlight, error) {
 // land makes one attempt and tells all who wait.
 func (k *TokenKeeper) land(ctx context.Context, flight *tokenFlight) {
 	token, err := k.obtain(ctx, k.current.Load())
-	told, before, after := k.settle(ctx, token, err)
+	before, after, told := k.settle(ctx, token, err)
 	flight.err = told
 	close(flight.done)
 	if ctx.Err() != nil {
@@ -178,9 +178,9 @@ func (k *TokenKeeper) land(ctx context.Context, flight *tokenFlight) {
 	}
 }
 
-// settle records the outcome and returns what to tell those who wait, and the
-// trouble, as far as it is worth an alert, before and after it.
-func (k *TokenKeeper) settle(ctx context.Context, token *ownToken, err error) (told error, before, after Trouble) {
+// settle records the outcome and returns the trouble, as far as it is worth an
+// alert, before and after it, and what to tell those who wait.
+func (k *TokenKeeper) settle(ctx context.Context, token *ownToken, err error) (before, after Trouble, told error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.flight = nil
@@ -189,7 +189,7 @@ func (k *TokenKeeper) settle(ctx context.Context, token *ownToken, err error) (t
 	case err == nil:
 		k.adopt(token)
 	case ctx.Err() != nil: // the failure is our own stopping
-		return ErrStopped, before, before
+		return before, before, ErrStopped
 	default:
 		k.trouble = troubleOf(err)
 		k.until = k.retryAt(err, k.trouble, k.failures)
@@ -197,7 +197,7 @@ func (k *TokenKeeper) settle(ctx context.Context, token *ownToken, err error) (t
 		k.err = withRetryAt(err, k.until)
 		k.Log.Warn("own token not renewed", "trouble", k.trouble, "again", k.until, "err", err)
 	}
-	return k.err, before, k.alerted()
+	return before, k.alerted(), k.err
 }
 
 // adopt makes the token the current one, under the lock.

@@ -379,7 +379,7 @@ func TestDoHoldsTheAccountWhenTheUpstreamSaysSo(t *testing.T) {
 			if test.status >= 400 {
 				failure := verdict(t, err)
 				if failure.Outcome != df.RetryLater || test.hold > 0 && !failure.RetryAt.Equal(time.Now().Add(test.hold)) {
-					t.Errorf("%s: %v, retry in %v", test.name, failure, failure.RetryAt.Sub(time.Now()))
+					t.Errorf("%s: %v, retry in %v", test.name, failure, time.Until(failure.RetryAt))
 				}
 			}
 			if wait, _ := budget.Take(t.Context(), "a", limit, Reserved); wait != test.hold {

@@ -256,7 +256,7 @@ func TestOverloadIsShedAndOneCallerLeavesRoom(t *testing.T) {
 	equal(t, "afterwards", r.post(getPallet).status, 200)
 }
 
-type panicking struct{ fakeKeys }
+type panicking struct{}
 
 func (panicking) Authenticate(context.Context, string, string) (Caller, error) {
 	panic("secret of +15005550100")

@@ -79,7 +79,7 @@ func tagFollows(ctx context.Context, s *Stage) (string, error) {
 	err := eventually(ctx, func() error {
 		c, _ := s.World.Aloware.Contact(s.lead.phone)
 		if len(c.Tags) < 2 {
-			return fmt.Errorf("Aloware has the tags %v", c.Tags)
+			return fmt.Errorf("the tags in Aloware are %v", c.Tags)
 		}
 		return nil
 	})
@@ -102,7 +102,7 @@ func bothChange(ctx context.Context, s *Stage) (string, error) {
 	err := eventually(ctx, func() error {
 		c, _ := s.World.Aloware.Contact(s.lead.phone)
 		if c.Fields["city"] != "Houston" {
-			return fmt.Errorf("Aloware has %q", c.Fields["city"])
+			return fmt.Errorf("the city in Aloware is %q", c.Fields["city"])
 		}
 		return nil
 	})
