@@ -29,9 +29,10 @@ type Verdict struct {
 	Matched string // the words it went by, as the rule saw them
 }
 
-// maxText bounds what is read of a text, in bytes: many times what carriers
-// deliver as one message.
-const maxText = 16 << 10
+// maxText bounds what is read of a text, and kept of it as evidence, in bytes:
+// more than carriers deliver as one message. Of a longer one the beginning and
+// the end are read, where a request stands.
+const maxText = 4 << 10
 
 // Classify reads an inbound text. outByText says whether the sender's number is
 // opted out of texts by its own words, which is when a YES asks to be let in
@@ -39,7 +40,7 @@ const maxText = 16 << 10
 // comment tells the rules.
 func Classify(text string, outByText bool) Verdict {
 	if len(text) > maxText {
-		text = text[:maxText]
+		text = text[:maxText/2] + "\n" + text[len(text)-maxText/2:]
 	}
 	if tapback.MatchString(text) {
 		return Verdict{Rule: "tapback"}
@@ -59,8 +60,27 @@ func Classify(text string, outByText bool) Verdict {
 			return Verdict{Act: Stop, Rule: s.rule, Matched: strings.Trim(said[found[0]:found[1]], " |~")}
 		}
 	}
+	if found := afterComma(text); found != "" {
+		return Verdict{Act: Stop, Rule: "after_comma", Matched: found}
+	}
 	return bySentence(said)
 }
+
+// afterComma finds a keyword that ends a sentence behind a comma: "I don't like
+// it, stop". Nowhere else do commas count.
+func afterComma(text string) string {
+	if !strings.ContainsAny(text, ",\uFF0C") {
+		return ""
+	}
+	marked := words(strings.NewReplacer(",", " xcommax ", "\uFF0C", " xcommax ").Replace(text))
+	found := commaStop.FindStringSubmatch(marked)
+	if found == nil {
+		return ""
+	}
+	return found[1]
+}
+
+var commaStop = regexp.MustCompile(`(?:^| )xcommax (?:please |pls |por favor )*(stop|unsubscribe|basta)(?: \||$)`)
 
 // tapback is what phones send for a reaction to our own message, which they
 // quote whole, with the "Reply STOP" at its end.

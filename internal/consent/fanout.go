@@ -93,7 +93,7 @@ func (f *Fan) Sweep(ctx context.Context, limit int) (int, error) {
 // Reopen is to be called in the transaction that links a contact to a person:
 // systems that had nobody with the number are told now that they have.
 func Reopen(ctx context.Context, tx store.Tx, phone df.Phone, now time.Time) error {
-	_, err := store.ReopenFanOut(ctx, tx, string(phone), false, now)
+	_, err := store.ReopenFanOut(ctx, tx, string(phone), now)
 	return err
 }
 
@@ -268,6 +268,9 @@ func (f *Fan) tellContact(ctx context.Context, phone df.Phone, target Target, co
 	var now Standing
 	err := f.Store.InTx(ctx, func(tx store.Tx) (err error) {
 		if now, err = standing(ctx, tx, phone); err != nil {
+			return err
+		}
+		if err := forget(ctx, tx, side, contact.ID, now); err != nil {
 			return err
 		}
 		done, err = f.Recorder.Hear(ctx, tx, []Heard{heard})

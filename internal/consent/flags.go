@@ -24,6 +24,7 @@ type flag struct {
 	now, was, asked *bool
 	rule            string
 	scopes          []Scope
+	holder          Holder
 }
 
 // FromFlags compares the flags that a notice carries, whatever the event's name,
@@ -33,7 +34,8 @@ type flag struct {
 //   - A flag that turned true is a Stop. A text flag covers what an opt-out by
 //     text covers (LC-Phone sets GHL's SMS DND on a STOP), GHL's call flag
 //     calls only, and Aloware's is_dnc, which means do-not-contact and stops
-//     texts there too (its code 11), both.
+//     texts there too (its code 11), both. Aloware's is_opted_out is the
+//     person's own STOP; anything else is a no of the side's.
 //   - A flag that turned false is a Note: no data update opts anybody in.
 //   - What we asked the side to hold is our own echo when it shows, and no act.
 //
@@ -45,14 +47,14 @@ func FromFlags(side df.Side, n df.Notice, known Flags) (acts []Act, next Flags) 
 		return nil, next
 	}
 	_, phone := contactOf(n)
-	calls := []Scope{Call}
+	calls, texts := []Scope{Call}, Holder(side)
 	if side == df.SideAloware {
-		calls = Scopes()
+		calls, texts = Scopes(), Text
 	}
 	stale := !n.OccurredAt.IsZero() && n.OccurredAt.Before(known.At)
 	for _, f := range []flag{
-		{n.Contact.DoNotText, known.Text, known.AskedText, "do_not_text", nil},
-		{n.Contact.DoNotCall, known.Call, known.AskedCall, "do_not_call", calls},
+		{n.Contact.DoNotText, known.Text, known.AskedText, "do_not_text", nil, texts},
+		{n.Contact.DoNotCall, known.Call, known.AskedCall, "do_not_call", calls, Holder(side)},
 	} {
 		kind := f.means(stale)
 		if kind == None {
@@ -62,7 +64,7 @@ func FromFlags(side df.Side, n df.Notice, known Flags) (acts []Act, next Flags) 
 		if kind == Note {
 			words = f.rule + " turned false"
 		}
-		acts = append(acts, Act{Kind: kind, Phone: phone, Holder: Holder(side), Scopes: f.scopes, Actor: string(side),
+		acts = append(acts, Act{Kind: kind, Phone: phone, Holder: f.holder, Scopes: f.scopes, Actor: string(side),
 			At: n.OccurredAt, Source: string(side), Words: words, Rule: f.rule, Certain: true})
 	}
 	if !stale {

@@ -158,6 +158,21 @@ func TestFlagsInAnyEventCountAndOnlyTheirChangesDo(t *testing.T) {
 	}
 }
 
+func TestAlowaresOptOutIsThePersonsOwnAndItsDNCIsNot(t *testing.T) {
+	t.Parallel()
+	s, r := storetest.SQLite(t), recorder()
+	hear(t, s, r, flags(df.SourceAloware, 1, yes, no))
+	hear(t, s, r, text(2, "START"))
+	if standingNow(t, s, ann).Out(SMS) {
+		t.Error("START did not answer is_opted_out")
+	}
+	hear(t, s, r, flags(df.SourceAloware, 3, yes, yes))
+	hear(t, s, r, text(4, "START"))
+	if now := standingNow(t, s, ann); !now.Out(SMS) || !now.Out(Call) {
+		t.Error("START answered is_dnc, which means do-not-contact")
+	}
+}
+
 func TestFromFlagsKnowsItsOwnEchoAndOldNews(t *testing.T) {
 	t.Parallel()
 	known := Flags{Text: no, Call: no, At: minute(5)}

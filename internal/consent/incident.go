@@ -81,7 +81,7 @@ func (r *Recorder) standings(ctx context.Context, tx store.Tx, phone df.Phone, a
 		return before, then, nil
 	}
 	now, err := standing(ctx, tx, phone)
-	if since := now.Since(SMS); since.After(at.Add(-r.Policy.grace())) {
+	if since := later(now.Since(SMS), now.Since(Call)); since.After(at.Add(-r.Policy.grace())) {
 		return Standing{}, Standing{}, err
 	}
 	return now, now, err

@@ -16,10 +16,10 @@ import (
 // systems that must be told. All of it happens inside the caller's transaction.
 //
 // Locks are taken in one order everywhere: whatever the caller holds (dedupe
-// keys, lanes), then the numbers' rows of optout_registry in sorted order, then
-// their rows of consent_fanout, and the head of the chain of evidence last. So
-// call the recorder once per transaction, with all its acts, as the last thing
-// that takes locks.
+// keys, lanes), then number by number, sorted, the row of optout_registry and
+// those of consent_fanout, and the head of the chain of evidence last. So call
+// the recorder once per transaction, with all its acts, as the last thing that
+// takes locks.
 type Recorder struct {
 	Policy Policy
 	// Targets are the systems to be told of a changed standing; none for a

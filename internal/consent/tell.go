@@ -93,6 +93,27 @@ func (f *Fan) expect(ctx context.Context, side df.Side, id string, scope Scope, 
 	})
 }
 
+// forget drops what a side was asked for and is no longer wanted. A write that
+// failed must not make the same change, made by somebody else one day, look like
+// its echo.
+func forget(ctx context.Context, tx store.Tx, side df.Side, id string, now Standing) error {
+	known, err := store.FlagsOf(ctx, tx, side, id)
+	if err != nil {
+		return err
+	}
+	text, call := known.AskedText, known.AskedCall
+	if text != nil && *text != now.Out(SMS) {
+		known.AskedText = nil
+	}
+	if call != nil && *call != now.Out(Call) {
+		known.AskedCall = nil
+	}
+	if known.AskedText == text && known.AskedCall == call {
+		return nil
+	}
+	return store.SaveFlags(ctx, tx, known)
+}
+
 // saw remembers the flags that were read back.
 func (f *Fan) saw(ctx context.Context, side df.Side, contact df.Contact) error {
 	return f.Store.InTx(ctx, func(tx store.Tx) error {

@@ -73,15 +73,10 @@ func FinishFanOut(ctx context.Context, tx Tx, f FanOut) error {
 }
 
 // ReopenFanOut makes the targets try again at once that found nobody with the
-// number, or all targets.
-func ReopenFanOut(ctx context.Context, tx Tx, phone string, all bool, now time.Time) (int64, error) {
-	where := ` AND state = 'absent'`
-	if all {
-		where = ` AND state IN ('absent', 'failed', 'done')`
-	}
+// number, and returns how many there are.
+func ReopenFanOut(ctx context.Context, tx Tx, phone string, now time.Time) (int64, error) {
 	changed, err := tx.Exec(ctx, `UPDATE consent_fanout SET state = 'pending', generation = generation + 1,
-		next_try_at = $2, confirmed_at = NULL
-		WHERE phone = $1`+where, phone, now)
+		next_try_at = $2, since = $2 WHERE phone = $1 AND state = 'absent'`, phone, now)
 	if err != nil {
 		return 0, fmt.Errorf("reopen fan-out: %w", err)
 	}
