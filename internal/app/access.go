@@ -38,8 +38,8 @@ func (a *App) startAuth() {
 	a.started = append(a.started, part{"keys", a.keys.Stop})
 }
 
-// guards returns the wrappers of the admin and the jobs API.
-func (a *App) guards() (admin, jobs func(http.Handler) http.Handler) {
+// guards returns what guards the admin and the jobs API.
+func (a *App) guards() (admin, jobs *auth.Guard) {
 	adminDoor := auth.Door{Actor: "admin", Header: auth.AdminHeader, Secret: a.config.AdminSecret}
 	jobsDoor := auth.Door{Actor: "jobs", Header: auth.JobsHeader, Secret: a.config.JobsSecret}
 	brake := auth.NewBrake(a.clock)
@@ -48,10 +48,10 @@ func (a *App) guards() (admin, jobs func(http.Handler) http.Handler) {
 		a.log.Warn("a request without the right secret was refused", "guard", f.Guard, "held", f.Held)
 	}
 	return auth.NewGuard(auth.GuardConfig{
-			Name: "admin", Doors: []auth.Door{adminDoor}, Readers: a.keys, Brake: brake, Remote: a.remote, OnFailure: refused,
-		}).Wrap, auth.NewGuard(auth.GuardConfig{
-			Name: "jobs", Doors: []auth.Door{jobsDoor, adminDoor}, Brake: brake, Remote: a.remote, OnFailure: refused,
-		}).Wrap
+			Name: "admin", Doors: []auth.Door{adminDoor}, Readers: a.keys, Brake: brake, OnFailure: refused,
+		}), auth.NewGuard(auth.GuardConfig{
+			Name: "jobs", Doors: []auth.Door{jobsDoor, adminDoor}, Brake: brake, OnFailure: refused,
+		})
 }
 
 // verifier returns what checks the Clerk tokens of callers, or nil when Clerk is

@@ -43,6 +43,8 @@ type App struct {
 	vault   *auth.Vault
 	keys    *auth.Keys
 	sync    *syncing
+	consent *consenting
+	texts   *texts
 	writer  *inbox.Writer
 	spill   *inbox.Spill
 	queue   *queue.Queue
@@ -113,7 +115,7 @@ func New(ctx context.Context, config Config, options Options) (*App, error) {
 
 // build makes the parts that the roles need, top to bottom.
 func (a *App) build() error {
-	for _, step := range []func() error{a.buildAuth, a.buildSync, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb, a.buildStatus} {
+	for _, step := range []func() error{a.buildAuth, a.buildSync, a.buildConsent, a.buildTexts, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb, a.buildStatus} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -141,7 +143,10 @@ func (a *App) start(ctx context.Context) error {
 	a.cancel = cancel
 	a.startAuth()
 	if a.config.Has(RoleWeb) {
-		a.running.Go(func() { a.spill.Run(background, a.store, a.clock) })
+		a.running.Go(func() { a.spill.Run(background, unspilled{a.store, a.texts}, a.clock) })
+	}
+	if a.config.Has(RoleWorker) {
+		a.running.Go(func() { a.beat(background) })
 	}
 	if err := a.startGateway(background); err != nil {
 		return err
@@ -277,11 +282,11 @@ func (a *App) Reload(ctx context.Context) error {
 // Redactor knows every secret of the settings, so that none is ever printed.
 func (c Config) Redactor() *egress.Redactor {
 	var secrets []string
-	for _, secret := range []df.Secret{
+	for _, secret := range append(append([]df.Secret{
 		c.GatewayKey, c.AdminSecret, c.JobsSecret, c.GHL.APIKey, c.GHL.ClientSecret, c.GHL.WebhookSecret,
 		c.Aloware.Token, c.Aloware.BasicPass, c.Aloware.Bearer, c.Verity.APIKey, c.Verity.WebhookSecret,
 		c.Clerk.SecretKey, c.Clerk.MachineSecretKey,
-	} {
+	}, c.Texting.TwilioTokens...), c.Texting.StandardSecrets...) {
 		if secret.Set() {
 			secrets = append(secrets, secret.Reveal())
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,12 +58,15 @@ type Config struct {
 	Verity  VerityConfig
 	Clerk   ClerkConfig
 	MCP     MCPConfig
+	Texting TextingConfig
 
 	SourceOfTruth string
 	RetryLimit    int
 	RetryDelay    time.Duration
 	LogLevel      string
 	LogFormat     string
+
+	Shown []Shown // every setting that was read, in that order, for operators
 }
 
 // GHLConfig is how GoHighLevel is reached and believed.
@@ -79,6 +83,7 @@ type GHLConfig struct {
 	RatePer10s    int
 	CustomFields  map[string]string
 	AgentFieldKey string
+	ProviderID    string // of our SMS conversation provider
 }
 
 // AlowareConfig is how Aloware is reached and believed.
@@ -161,6 +166,7 @@ func Load(lookup Lookup) (Config, error) {
 		Aloware:       s.aloware(),
 		Verity:        s.verity(),
 		Clerk:         s.clerk(),
+		Texting:       s.texting(),
 		MCP:           s.mcp(),
 		SourceOfTruth: s.oneOf("CONTACT_SOURCE_OF_TRUTH", "merge", "merge", "ghl", "aloware"),
 		RetryLimit:    s.number("JOB_RETRY_LIMIT", 10, 0, 100),
@@ -174,6 +180,7 @@ func Load(lookup Lookup) (Config, error) {
 	if previous := s.key("DF_ENCRYPTION_KEY_PREVIOUS"); previous != nil {
 		c.OldKeys = [][]byte{previous}
 	}
+	c.Shown = s.shown
 	if len(s.problems) > 0 {
 		return c, s.problems
 	}
@@ -201,14 +208,31 @@ func (s *settings) roles() []Role {
 }
 
 func (s *settings) database() string {
-	value := s.text("DATABASE_URL", "sqlite:data/dfm.db")
+	value := s.raw("DATABASE_URL")
+	if value == "" {
+		value = "sqlite:data/dfm.db"
+	}
 	for _, scheme := range []string{"sqlite:", "postgres://", "postgresql://"} {
 		if rest, ok := strings.CutPrefix(value, scheme); ok && rest != "" {
+			s.open("DATABASE_URL", shownDatabase(value))
 			return value
 		}
 	}
 	s.wrong("DATABASE_URL", "must be sqlite:path/to/file.db or postgres://user:password@host/database")
 	return value
+}
+
+// shownDatabase returns the database's address without user, password and
+// options, which may hold a password too.
+func shownDatabase(address string) string {
+	if strings.HasPrefix(address, "sqlite:") {
+		return address
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return "postgres"
+	}
+	return u.Scheme + "://" + u.Host + u.Path
 }
 
 func (s *settings) host() string {
@@ -276,6 +300,7 @@ func (s *settings) ghl() GHLConfig {
 		RatePer10s:    s.number("GHL_RATE_PER_10S", 80, 1, 100000),
 		CustomFields:  s.pairs("DFM_CUSTOM_FIELDS"),
 		AgentFieldKey: s.text("GHL_ASSIGNED_AGENT_FIELD_KEY", "assignedAgent"),
+		ProviderID:    s.text("GHL_CONVERSATION_PROVIDER_ID", ""),
 	}
 	if c.APIKey.Set() && c.LocationID == "" {
 		s.wrong("GHL_LOCATION_ID", "must be set together with GHL_API_KEY")

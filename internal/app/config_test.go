@@ -148,3 +148,43 @@ func TestTheSettingsShowNoSecretWhenPrinted(t *testing.T) {
 		}
 	}
 }
+
+// The console of the original had no settings page, and its status routes gave
+// out base URLs and raw errors to anybody. Ours shows what is in effect, and of
+// what is secret only whether it is set.
+func TestSettingsAreShownWithoutTheirSecrets(t *testing.T) {
+	const hidden = "hide-me-4711"
+	env := map[string]string{
+		"DATABASE_URL": "postgres://dfm:" + hidden + "@db.example.test/dfm?sslpassword=" + hidden, "DF_ADMIN_SECRET": hidden,
+		"GHL_API_KEY": hidden, "GHL_LOCATION_ID": "loc1", "ALOWARE_API_TOKEN": hidden, "TEXTING_TWILIO_AUTH_TOKENS": hidden + "," + hidden,
+		"TEXTING_STANDARD_SECRETS": "whsec_aGlkZS1tZS00NzExaGlkZS1tZS00NzEx", "CLERK_TOKEN_TTL": "30m", "PORT": "3003",
+	}
+	c, err := app.Load(func(name string) (string, bool) { value, ok := env[name]; return value, ok })
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := map[string]app.Shown{}
+	for _, s := range c.Shown {
+		if strings.Contains(s.Value, hidden) || strings.Contains(s.Value, "whsec") {
+			t.Errorf("%s shows a secret: %q", s.Name, s.Value)
+		}
+		shown[s.Name] = s
+	}
+	if len(shown) != len(c.Shown) || len(shown) < 40 {
+		t.Errorf("%d settings are shown, %d of them different", len(c.Shown), len(shown))
+	}
+	for name, want := range map[string]app.Shown{
+		"DF_ADMIN_SECRET":  {Secret: true, Set: true},
+		"X_DF_JOBS_SECRET": {Secret: true},
+		"DATABASE_URL":     {Value: "postgres://db.example.test/dfm", Set: true},
+		"PORT":             {Value: "3003", Set: true},
+		"CLERK_TOKEN_TTL":  {Value: "30m0s", Set: true},
+		"JOB_RETRY_LIMIT":  {Value: "10", Set: true},
+		"GHL_LOCATION_ID":  {Value: "loc1", Set: true},
+	} {
+		want.Name = name
+		if shown[name] != want {
+			t.Errorf("%+v is shown, want %+v", shown[name], want)
+		}
+	}
+}

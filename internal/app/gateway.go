@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/auth"
-	"github.com/df-middleware/dfm/internal/consent"
 	"github.com/df-middleware/dfm/internal/df"
 	"github.com/df-middleware/dfm/internal/egress"
 	"github.com/df-middleware/dfm/internal/observe"
@@ -70,7 +69,7 @@ func (a *App) buildDoor(g *gateway) error {
 	g.verifier = verifier
 	config := verity.Config{
 		BaseURL: a.config.Verity.BaseURL, Mode: verity.Mode(a.config.Verity.CatalogMode), Validate: true,
-		Keys: gatewayKeys{a.keys}, Gate: consent.Gate{Registry: a.store}, APIKey: a.config.Verity.APIKey,
+		Keys: gatewayKeys{a.keys}, Gate: a.consent.gate, APIKey: a.config.Verity.APIKey,
 		TextsWithAPIKey: true, CORSOrigins: a.config.CORSOrigins, Timeout: a.config.Verity.Timeout,
 		Metrics: a.metrics.Handler(), Observer: gatewayObserver{a.metrics}, Clock: a.clock, Log: a.log,
 		Checks: a.gatewayChecks(g),

@@ -39,13 +39,33 @@ func ServeMCP(ctx context.Context, config Config, options Options, in io.Reader,
 	if err != nil {
 		return err
 	}
-	if err := a.Start(ctx); err != nil {
-		return err
+	served := a.startMCP(ctx)
+	if served == nil {
+		served = a.gateway.mcp.server.Serve(ctx, in, out)
 	}
-	served := a.gateway.mcp.server.Serve(ctx, in, out)
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), StopTime)
 	defer cancel()
 	return errors.Join(served, a.Stop(stopping))
+}
+
+// startMCP starts what the MCP server needs. It does not make the SQLite file its
+// own, as dfm serve does: it takes no leases and no jobs, and may run beside.
+func (a *App) startMCP(ctx context.Context) error {
+	if err := a.awaitStore(ctx); err != nil {
+		return err
+	}
+	if err := a.store.SchemaReady(ctx); err != nil {
+		if !a.config.AutoMigrate {
+			return err
+		}
+		if _, err := a.store.MigrateUp(ctx, a.clock); err != nil {
+			return fmt.Errorf("migrate the database: %w", err)
+		}
+	}
+	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	a.cancel = cancel
+	a.startAuth()
+	return a.startGateway(background)
 }
 
 func (a *App) newMCP(g *gateway) (*mcpServer, error) {

@@ -36,11 +36,44 @@ func (p Problems) Error() string {
 // Lookup finds a variable, as os.LookupEnv does.
 type Lookup func(name string) (string, bool)
 
-// settings reads variables and collects what is wrong with them.
+// Shown is a setting as an operator may see it. One is secret, and its value is
+// missing here, unless whoever reads it says otherwise.
+type Shown struct {
+	Name   string
+	Value  string
+	Secret bool
+	Set    bool
+}
+
+// settings reads variables and collects what is wrong with them, and what they
+// came to.
 type settings struct {
 	lookup   Lookup
 	problems Problems
+	shown    []Shown
 }
+
+// note remembers a setting that was read, once.
+func (s *settings) note(shown Shown) {
+	if i := slices.IndexFunc(s.shown, func(have Shown) bool { return have.Name == shown.Name }); i >= 0 {
+		s.shown[i] = shown
+		return
+	}
+	s.shown = append(s.shown, shown)
+}
+
+// open remembers the effective value of a setting that is not secret. One whose
+// name says that it is stays hidden, whichever way it was read.
+func (s *settings) open(name string, value any) {
+	text, free := value.(string)
+	if free && slices.ContainsFunc(hiddenWords, func(word string) bool { return strings.Contains(name, word) }) {
+		s.note(Shown{Name: name, Secret: true, Set: text != ""})
+		return
+	}
+	s.note(Shown{Name: name, Value: fmt.Sprint(value), Set: true})
+}
+
+var hiddenWords = []string{"SECRET", "TOKEN", "PASS", "BEARER", "PRIVATE", "API_KEY"}
 
 func (s *settings) wrong(name, want string) {
 	s.problems = append(s.problems, Problem{name, want})
@@ -48,6 +81,12 @@ func (s *settings) wrong(name, want string) {
 
 // raw returns a variable trimmed, or what is in the file that NAME_FILE names.
 func (s *settings) raw(name string) string {
+	value := s.read(name)
+	s.note(Shown{Name: name, Secret: true, Set: value != ""})
+	return value
+}
+
+func (s *settings) read(name string) string {
 	value, _ := s.lookup(name)
 	value = strings.TrimSpace(value)
 	file, _ := s.lookup(name + "_FILE")
@@ -68,15 +107,23 @@ func (s *settings) raw(name string) string {
 }
 
 func (s *settings) text(name, otherwise string) string {
-	if value := s.raw(name); value != "" {
-		return value
+	value := s.raw(name)
+	if value == "" {
+		value = otherwise
 	}
-	return otherwise
+	s.open(name, value)
+	return value
 }
 
 func (s *settings) secret(name string) df.Secret { return df.Secret(s.raw(name)) }
 
 func (s *settings) number(name string, otherwise, least, most int) int {
+	n := s.parseNumber(name, otherwise, least, most)
+	s.open(name, n)
+	return n
+}
+
+func (s *settings) parseNumber(name string, otherwise, least, most int) int {
 	value := s.raw(name)
 	if value == "" {
 		return otherwise
@@ -91,6 +138,12 @@ func (s *settings) number(name string, otherwise, least, most int) int {
 
 // duration reads "90s", "15m", "1h"; a bare number is seconds.
 func (s *settings) duration(name string, otherwise, least time.Duration) time.Duration {
+	d := s.parseDuration(name, otherwise, least)
+	s.open(name, d)
+	return d
+}
+
+func (s *settings) parseDuration(name string, otherwise, least time.Duration) time.Duration {
 	value := s.raw(name)
 	if value == "" {
 		return otherwise
@@ -108,13 +161,14 @@ func (s *settings) duration(name string, otherwise, least time.Duration) time.Du
 
 func (s *settings) oneOf(name, otherwise string, allowed ...string) string {
 	value := strings.ToLower(s.raw(name))
-	if value == "" {
-		return otherwise
-	}
-	if !slices.Contains(allowed, value) {
+	if value != "" && !slices.Contains(allowed, value) {
 		s.wrong(name, "must be one of "+strings.Join(allowed, ", "))
-		return otherwise
+		value = ""
 	}
+	if value == "" {
+		value = otherwise
+	}
+	s.open(name, value)
 	return value
 }
 
@@ -126,6 +180,7 @@ func (s *settings) list(name string) []string {
 			items = append(items, item)
 		}
 	}
+	s.open(name, strings.Join(items, ", "))
 	return items
 }
 

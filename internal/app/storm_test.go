@@ -14,13 +14,14 @@ import (
 	"github.com/df-middleware/dfm/internal/sandbox"
 	"github.com/df-middleware/dfm/internal/sandbox/alowareworld"
 	"github.com/df-middleware/dfm/internal/sandbox/stage"
+	"github.com/df-middleware/dfm/internal/store"
 )
 
 var oneSeed = flag.Uint64("seed", 0, "play only the storm of this seed")
 
 // everythingWrong is all mischief at once.
 var everythingWrong = stage.Mischief{
-	RateLimited: 0.03, RateLimitedUntil: 0.01, ServerError: 0.04, LoseRequest: 0.03, LoseAnswer: 0.03,
+	RateLimited: 0.01, RateLimitedUntil: 0.002, ServerError: 0.04, LoseRequest: 0.03, LoseAnswer: 0.03,
 	NotWritten: 0.03, HTML: 0.02, Slow: 0.02, SlowBy: 20 * time.Millisecond,
 	Normalise: true, DropWebhooks: 0.15, DoubleWebhooks: 0.3, DelayWebhooks: 0.3, ReorderWebhooks: 0.3,
 }
@@ -43,7 +44,7 @@ func TestAfterAStormAndOneReconcileBothSidesAgree(t *testing.T) {
 					}
 				})
 				s := newStorm(t, databaseURL, seed)
-				s.rage(250)
+				s.rage(150)
 				s.calm()
 				s.reconcile()
 				s.agree()
@@ -68,12 +69,14 @@ type storm struct {
 	clock *skipping
 	dice  *rand.Rand
 	made  int
+	alive int             // people there are
+	left  map[string]bool // phones that somebody had and gave up
 	gone  map[string]bool // phones of contacts that were deleted in GHL
 	quiet map[string]bool // those of them whose deletion was not announced
 }
 
 func newStorm(t *testing.T, databaseURL string, seed uint64) *storm {
-	s := &storm{T: t, clock: &skipping{}, dice: rand.New(rand.NewPCG(seed, 1)), gone: map[string]bool{}, quiet: map[string]bool{}}
+	s := &storm{T: t, clock: &skipping{}, dice: rand.New(rand.NewPCG(seed, 1)), left: map[string]bool{}, gone: map[string]bool{}, quiet: map[string]bool{}}
 	s.world = newWorld(t, sandbox.Config{Rand: rand.NewPCG(seed, 2)})
 	s.app = build(t, s.world, databaseURL, s.clock.now, nil)
 	start(t, s.world, s.app)
@@ -96,11 +99,11 @@ func (s *storm) rage(n int) {
 	for i := range n {
 		s.act()
 		if i%25 == 24 { // let the program get into the middle of it
-			eventually(s, time.Minute, func() error {
+			eventually(s, 60*time.Second, func() error {
 				open, _, err := s.app.store.Backlog(s.Context())
 				s.skipWaits()
 				if err == nil && open > 25 {
-					err = fmt.Errorf("%d events are open", open)
+					err = fmt.Errorf("%d events are open: %s", open, s.stuck())
 				}
 				return err
 			})
@@ -117,6 +120,7 @@ func (s *storm) act() {
 		n := s.next()
 		_, err := s.world.Aloware.CreateContact(stormPhone(n), map[string]string{"first_name": s.name(), "email": stormEmail(n)}, "dialer")
 		s.must(err)
+		s.alive++
 	case roll < 45:
 		s.must(s.world.GHL.EditContact(s.lead(), map[string]string{s.pick("firstName", "lastName", "city"): s.name()}))
 	case roll < 74:
@@ -132,7 +136,10 @@ func (s *storm) act() {
 		there, _ := s.world.Aloware.Contact(phone)
 		s.must(s.world.Aloware.SetTags(phone, append(there.Tags, s.pick("Called", "Voicemail"))...))
 	case roll < 97:
-		s.must(s.world.GHL.EditContact(s.lead(), map[string]string{"phone": stormPhone(s.next())}))
+		id := s.lead()
+		contact, _ := s.world.GHL.Contact(id)
+		s.left[contact.Fields["phone"]] = true
+		s.must(s.world.GHL.EditContact(id, map[string]string{"phone": stormPhone(s.next())}))
 	default:
 		s.deleteLead()
 	}
@@ -154,6 +161,7 @@ func (s *storm) newLead() {
 		"firstName": s.name(), "phone": stormPhone(n), "email": stormEmail(n), "city": s.name(),
 	}, "Lead")
 	s.must(err)
+	s.alive++
 }
 
 // lead picks somebody in GHL, caller somebody in Aloware who is still wanted.
@@ -169,6 +177,7 @@ func (s *storm) caller() string {
 		n := s.next()
 		_, err := s.world.Aloware.CreateContact(stormPhone(n), map[string]string{"first_name": s.name()})
 		s.must(err)
+		s.alive++
 		return stormPhone(n)
 	}
 	return all[s.dice.IntN(len(all))].Phone
@@ -180,6 +189,7 @@ func (s *storm) deleteLead() {
 	contact, _ := s.world.GHL.Contact(id)
 	phone := contact.Fields["phone"]
 	s.gone[phone] = true
+	s.alive--
 	fate := everythingWrong
 	if fate.DropWebhooks = 0; len(s.gone)%2 == 0 {
 		fate.DropWebhooks, s.quiet[phone] = 1, true
@@ -203,7 +213,8 @@ func (s *storm) skipWaits() {
 // drain waits until nothing is left to do, retries included.
 func (s *storm) drain() {
 	s.Helper()
-	eventually(s, 2*time.Minute, func() error {
+	defer func(begin time.Time) { s.Logf("drained in %v", time.Since(begin)) }(time.Now())
+	eventually(s, 60*time.Second, func() error {
 		open, _, err := s.app.store.Backlog(s.Context())
 		if err != nil {
 			return err
@@ -213,8 +224,23 @@ func (s *storm) drain() {
 			return err
 		}
 		s.skipWaits()
-		return fmt.Errorf("%d events are open, %d lanes have work", open, waiting)
+		return fmt.Errorf("%d events are open, %d lanes have work: %s", open, waiting, s.stuck())
 	})
+}
+
+// stuck says what the oldest lanes with work wait for.
+func (s *storm) stuck() (why string) {
+	err := s.app.store.Each(s.Context(), `SELECT l.key || ' queued ' || l.queued || ' nudges ' || l.nudges || ' wake ' || COALESCE(CAST(l.wake_at AS TEXT), '-')
+		|| ' lease ' || COALESCE(CAST(l.lease_until AS TEXT), '-') || ' rung ' || CAST(l.rung_at AS TEXT) || ': '
+		|| COALESCE((SELECT e.status || ' ' || e.event_type || ' ' || e.attempts || ' ' || COALESCE(e.error_message, '') FROM webhook_events e
+			WHERE e.lane = l.key AND e.status IN ('pending', 'processing', 'error') ORDER BY e.seq LIMIT 1), 'no event')
+		FROM lanes l WHERE l.queued + l.nudges > 0 ORDER BY l.rung_at LIMIT 4`, nil, func(row store.Row) error {
+		var text string
+		err := row.Scan(&text)
+		why += "\n  " + text
+		return err
+	})
+	return fmt.Sprint(s.clock.now().UTC(), why, err)
 }
 
 // calm ends all mischief and lets the program come to rest.
@@ -234,7 +260,7 @@ func (s *storm) calm() {
 func (s *storm) reconcile() {
 	s.Helper()
 	for _, there := range s.world.Aloware.Contacts() {
-		if !there.DNC && !s.gone[there.Phone] && len(s.world.GHL.ByPhone(there.Phone)) == 0 {
+		if !there.DNC && !s.gone[there.Phone] && !s.left[there.Phone] && len(s.world.GHL.ByPhone(there.Phone)) == 0 {
 			_, err := s.app.sync.SyncContact(s.Context(), "", "", there.Phone)
 			s.must(err)
 		}
@@ -254,10 +280,14 @@ func (s *storm) dayPasses() {
 	clear(s.quiet)
 }
 
-// agree wants the same people with the same values on both sides.
+// agree wants the same people with the same values on both sides. A number that
+// was given up stays at Aloware, which cannot delete, and belongs to nobody.
 func (s *storm) agree() {
 	s.Helper()
 	wanted := map[string]bool{}
+	if n := len(s.world.GHL.Contacts()); n != s.alive {
+		s.Errorf("%d people are %d contacts in GHL; without one there: %s", s.alive, n, s.missing())
+	}
 	for _, here := range s.world.GHL.Contacts() {
 		phone := here.Fields["phone"]
 		if wanted[phone] {
@@ -283,10 +313,26 @@ func (s *storm) agree() {
 		}
 	}
 	for _, there := range s.world.Aloware.Contacts() {
-		if !wanted[there.Phone] && !there.DNC && !s.quiet[there.Phone] {
+		if !wanted[there.Phone] && !there.DNC && !s.quiet[there.Phone] && !s.left[there.Phone] {
 			s.Errorf("%s is in Aloware and may be called, but is not in GHL", there.Phone)
 		}
 	}
+}
+
+// missing lists the contacts of Aloware that GHL lacks, and how they are mapped.
+func (s *storm) missing() (list string) {
+	for _, there := range s.world.Aloware.Contacts() {
+		if len(s.world.GHL.ByPhone(there.Phone)) > 0 {
+			continue
+		}
+		list += fmt.Sprintf("\n  %d %s do not call %v, deleted %v, given up %v", there.ID, there.Phone, there.DNC, s.gone[there.Phone], s.left[there.Phone])
+		p, ok, err := s.app.sync.converger.People.Known(s.Context(), df.SideAloware, fmt.Sprint(there.ID))
+		if ok {
+			list += fmt.Sprintf(": %+v", p)
+		}
+		s.must(err)
+	}
+	return list
 }
 
 func tagKeys(tags []string) []string {

@@ -27,6 +27,8 @@ type syncing struct {
 	converger *converge.Converger
 	handler   *converge.Handler
 	callers   map[string]*egress.Client // by upstream, for health
+	provider  *ghl.Client               // with the token of our own app, nil without one
+	texts     *texts
 }
 
 // buildSync makes the upstreams that are configured and what converges them.
@@ -55,7 +57,7 @@ func (a *App) buildSync() error {
 	s.converger = &converge.Converger{
 		Sides:  sides,
 		Ledger: converge.Stored{Store: a.store, Clock: a.clock, NewID: a.newID, Breaker: limits.Breaker},
-		People: &people.Directory{Registry: people.Stored{Store: a.store}, Clock: a.clock, NewID: a.newID},
+		People: &people.Directory{Registry: people.Stored{Store: a.store, Linked: linked(a.clock)}, Clock: a.clock, NewID: a.newID},
 		Rules:  converge.Rules{Policy: policy}, Limits: limits, Clock: a.clock, Log: a.log,
 	}
 	s.handler = &converge.Handler{Converger: s.converger}
@@ -73,14 +75,21 @@ func (a *App) buildGHL(s *syncing) error {
 	if !c.APIKey.Set() {
 		credentials = s.install.Credentials(c.LocationID)
 	}
-	client, err := ghl.NewClient(ghl.ClientOptions{
+	options := ghl.ClientOptions{
 		Caller: caller, Credentials: credentials, LocationID: c.LocationID, BaseURL: c.BaseURL,
 		Region: a.config.Region, Log: a.log,
-	})
+	}
+	client, err := ghl.NewClient(options)
 	if err != nil {
 		return err
 	}
 	s.ghl = client
+	if s.install != nil {
+		options.Credentials = s.install.Credentials(c.LocationID)
+		if s.provider, err = ghl.NewClient(options); err != nil {
+			return err
+		}
+	}
 	s.ghlSide = ghl.NewSide(ghl.SideOptions{
 		Client: client, Agents: a.store, CustomFields: identity(c.CustomFields), Clock: a.clock, Log: a.log,
 	})
@@ -134,6 +143,9 @@ func (s *syncing) Handle(ctx context.Context, turn store.Turn) ([]store.Result, 
 		case df.KindInstall, df.KindUninstall:
 			return s.lifecycle(ctx, turn.Events[0]), nil
 		}
+	}
+	for i, e := range turn.Events {
+		turn.Events[i].Notice.Contact = s.texts.carried(e)
 	}
 	outcomes, err := s.handler.Handle(ctx, people.Lease(turn.Lease), turn.Events, turn.Nudges)
 	if errors.Is(err, people.ErrLeaseLost) {

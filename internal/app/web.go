@@ -1,6 +1,7 @@
 package app
 
 import (
+	"crypto/rand"
 	"net/http"
 	"time"
 
@@ -42,13 +43,47 @@ func (a *App) buildWeb() error {
 	a.registerInstallation(mux)
 	a.registerMCP(mux)
 	admin, jobs := a.guards()
-	console.New(console.Config{
-		Store: a.store, Sync: a.sync, Clock: a.clock, Log: a.log, Admin: admin, Jobs: jobs,
+	window, err := console.New(console.Config{
+		Store: a.store, Sync: a.sync, Clock: a.clock, Log: a.log, Admin: admin.Wrap, Jobs: jobs.Wrap,
 		Connections: a.Connections, Sample: a.sample, Metrics: a.metrics.Handler(), Version: a.version, Started: a.clock(),
 		Keys: a.keys, Decode: decoderOf(routes),
-	}).Register(mux)
+		Guard: admin, Random: rand.Reader, BaseURL: a.config.BaseURL, Webhooks: webhooksOf(routes),
+		InstallPath: a.installPath(), Settings: a.effective(),
+	})
+	if err != nil {
+		return err
+	}
+	window.Register(mux)
 	a.servers = append(a.servers, &server{name: "web", address: a.config.WebAddress(), handler: mux})
 	return nil
+}
+
+// webhooksOf lists the addresses to which senders post.
+func webhooksOf(routes []inbox.Route) []console.Webhook {
+	hooks := make([]console.Webhook, len(routes))
+	for i, r := range routes {
+		hooks[i] = console.Webhook{Name: r.Name, Source: r.Source, Paths: r.Paths}
+	}
+	return hooks
+}
+
+// installPath is where the installation of our Marketplace app begins, or "".
+func (a *App) installPath() string {
+	if a.sync.install == nil {
+		return ""
+	}
+	return "/leadconnector/install"
+}
+
+// effective lists the settings as they were read, for the console: of secret
+// ones only whether they are set, and no secret within another's value.
+func (a *App) effective() []console.Setting {
+	redactor := a.config.Redactor()
+	shown := make([]console.Setting, len(a.config.Shown))
+	for i, s := range a.config.Shown {
+		shown[i] = console.Setting{Name: s.Name, Value: redactor.Text(s.Value), Secret: s.Secret, Set: s.Set}
+	}
+	return shown
 }
 
 // webhookRoutes lists the routes of the sources that we listen to.
@@ -61,10 +96,19 @@ func (a *App) webhookRoutes() ([]inbox.Route, error) {
 	fromGHL := ghl.Decoder{Region: a.config.Region, LocationID: g.LocationID, AppID: ghl.AppID(g.ClientID)}
 	fromAloware := aloware.Decoder{Region: a.config.Region}
 	credentials := aloware.Verifier{User: a.config.Aloware.BasicUser, Pass: a.config.Aloware.BasicPass, Bearer: a.config.Aloware.Bearer}
-	return []inbox.Route{
+	// What makes us text people must be signed by GHL itself.
+	agents, err := ghl.NewVerifier(ghl.VerifierOptions{Keys: g.PublicKeys})
+	if err != nil {
+		return nil, Problems{{"GHL_WEBHOOK_PUBLIC_KEYS", "must hold PEM public keys: " + err.Error()}}
+	}
+	texting, err := a.textingRoutes(fromGHL, agents.Verify)
+	if err != nil {
+		return nil, err
+	}
+	return append([]inbox.Route{
 		{
 			Name: "ghl", Source: df.SourceGHL, Paths: []string{"/api/webhooks/ghl"},
-			Verify: verifier.Verify, Decode: fromGHL.Decode, WhenDown: inbox.Answer429,
+			Verify: verifier.Verify, Decode: fromGHL.Decode, WhenDown: inbox.Answer429, Along: a.texts.hear,
 		},
 		{
 			Name: "ghl/workflow", Source: df.SourceGHL, Paths: []string{"/api/webhooks/ghl/workflow"},
@@ -74,9 +118,9 @@ func (a *App) webhookRoutes() ([]inbox.Route, error) {
 			Name: "aloware", Source: df.SourceAloware,
 			Paths:  []string{"/api/webhooks/aloware", "/api/integrations/aloware/webhook"},
 			Verify: credentials.Verify, Decode: fromAloware.Decode,
-			Allow: aloware.AllowedEvents(a.config.Aloware.AllowedEvents).Allows, WhenDown: inbox.HoldAndSpill,
+			Allow: aloware.AllowedEvents(a.config.Aloware.AllowedEvents).Allows, WhenDown: inbox.HoldAndSpill, Along: a.texts.hear,
 		},
-	}, nil
+	}, texting...), nil
 }
 
 // decoderOf reads kept events again by the routes that took them.

@@ -72,7 +72,11 @@ func build(t testing.TB, world *sandbox.World, databaseURL string, clock func() 
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := New(t.Context(), config, Options{Log: slog.New(slog.DiscardHandler), Clock: clock, Version: "test"})
+	log := slog.New(slog.DiscardHandler)
+	if testing.Verbose() {
+		log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	}
+	a, err := New(t.Context(), config, Options{Log: log, Clock: clock, Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,8 +2,12 @@ package console
 
 import (
 	"context"
+	"fmt"
+	"html/template"
+	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/df-middleware/dfm/internal/auth"
@@ -48,13 +52,63 @@ type Config struct {
 	Metrics http.Handler
 	Version string
 	Started time.Time
+
+	// Guard judges the admin secret of the sign-in form.
+	Guard *auth.Guard
+	// Random makes session ids and form tokens: crypto/rand.Reader.
+	Random io.Reader
+	// BaseURL is our public address without a trailing slash, or "".
+	BaseURL string
+	// Webhooks are the addresses that senders are told to post to.
+	Webhooks []Webhook
+	// InstallPath begins the connection of our Marketplace app at GHL; "" when
+	// none is configured.
+	InstallPath string
+	// Settings are the effective settings, without what is secret.
+	Settings []Setting
+}
+
+// Webhook is one address that a source posts its events to.
+type Webhook struct {
+	Name   string // e.g. "ghl/workflow"
+	Source df.Source
+	Paths  []string
+}
+
+// Setting is one effective setting. Of a secret one there is no value here, only
+// whether it is set.
+type Setting struct {
+	Name   string
+	Value  string
+	Secret bool
+	Set    bool
 }
 
 // Server serves the console.
-type Server struct{ Config }
+type Server struct {
+	Config
+	templates   map[string]*template.Template
+	sessions    *sessions
+	checks      *checks
+	overview    *overview
+	crossOrigin *http.CrossOriginProtection
+}
 
 // New returns a console.
-func New(config Config) *Server { return &Server{config} }
+func New(config Config) (*Server, error) {
+	s := &Server{
+		Config: config, sessions: newSessions(config.Clock, config.Random), crossOrigin: http.NewCrossOriginProtection(),
+		checks: &checks{clock: config.Clock, check: config.Connections}, overview: &overview{store: config.Store, clock: config.Clock, log: config.Log},
+	}
+	if base, err := url.Parse(config.BaseURL); err == nil && base.Host != "" {
+		if err := s.crossOrigin.AddTrustedOrigin(base.Scheme + "://" + base.Host); err != nil {
+			return nil, fmt.Errorf("trust our own address: %w", err)
+		}
+	}
+	var err error
+	s.templates, err = parseTemplates(functions(config.Clock))
+	return s, err
+}
 
 // Register adds all routes to the mux.
 func (s *Server) Register(mux *http.ServeMux) {
@@ -95,6 +149,8 @@ func (s *Server) Register(mux *http.ServeMux) {
 	jobs("POST /api/sync/contacts", s.syncContacts)
 	jobs("GET /api/test/connections", s.connections)
 	jobs("POST /api/test/webhooks/{source}", s.sampleWebhook)
+
+	s.registerPages(mux)
 
 	mux.Handle("GET /api/metrics", s.Metrics)
 	mux.Handle("GET /metrics", s.Metrics)

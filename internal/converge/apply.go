@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/people"
 )
 
 // write sends a patch to a side and settles each of its parts by what the side
@@ -42,8 +43,7 @@ func (r *run) send(ctx context.Context, name df.Side, patch df.Patch) (df.Patch,
 	case outcome == df.Unclear:
 		return patch, r.unclear(err)
 	case df.IsCode(err, df.CodeRekeyed):
-		r.rekeyed(name, err)
-		return patch, nil
+		return r.rekeyed(ctx, name, patch, err)
 	case df.IsCode(err, df.CodeNotWritten) && outcome == df.Refused:
 		// The side has no place for some of it and took the rest.
 		bad, rest := divide(patch, namedIn(err, slices.Sorted(maps.Keys(patch.Set))))
@@ -68,12 +68,23 @@ func (r *run) send(ctx context.Context, name df.Side, patch df.Patch) (df.Patch,
 // rekeyed follows the person to another contact at a side: Aloware knows people
 // by their number, so a changed number is a new contact there. A run that dies
 // before it is saved writes the number again and is told the same id.
-func (r *run) rekeyed(name df.Side, err error) {
+func (r *run) rekeyed(ctx context.Context, name df.Side, patch df.Patch, err error) (df.Patch, error) {
 	var call *df.CallError
 	if !errors.As(err, &call) || call.ContactID == "" {
-		return
+		return patch, nil
 	}
-	r.person = r.person.WithContact(name, call.ContactID)
+	// The side announces the new contact as soon as it is there. Whoever
+	// handles that first makes a person of it, which is ours.
+	match, held := r.People.Move(ctx, r.work.Lease, r.person.ID, name,
+		df.Contact{ID: call.ContactID, Fields: map[df.Field]string{df.PhoneNumber: patch.Set[df.PhoneNumber]}})
+	if errors.Is(held, people.ErrHeld) {
+		r.refused(name, patch, err) // somebody else's number: an operator decides
+		return df.Patch{}, nil
+	}
+	if held != nil {
+		return df.Patch{}, held
+	}
+	r.person = match.Person
 	if snapshot, ok := r.agreed[name]; ok {
 		snapshot.ContactID = call.ContactID
 		r.agreed[name] = snapshot
@@ -81,6 +92,7 @@ func (r *run) rekeyed(name df.Side, err error) {
 	seen := r.seen[name].Clone()
 	seen.ID = call.ContactID
 	r.seen[name] = seen
+	return patch, nil
 }
 
 // sendParts sends each part alone, to find out which one is refused.

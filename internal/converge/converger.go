@@ -40,6 +40,9 @@ type Work struct {
 	// Aloware finds contacts by phone alone, so a number that was changed there
 	// is learned from its announcement, and only if the same contact has it.
 	Phones []df.Phone
+	// Meet asks for a contact at GHL though no side has one, because the person
+	// has written to us: found by the phone, or made from it.
+	Meet bool
 }
 
 // Result is what one convergence came to.
@@ -77,7 +80,7 @@ func (c *Converger) Person(ctx context.Context, work Work) (Result, error) {
 		result, err := c.once(ctx, work)
 		writes += result.Writes
 		result.Writes = writes
-		lost := errors.Is(err, people.ErrStale) || errors.Is(err, people.ErrTaken)
+		lost := errors.Is(err, people.ErrStale) || errors.Is(err, people.ErrTaken) || errors.Is(err, people.ErrEnded)
 		if !lost || attempt == reruns {
 			return result, err
 		}
@@ -96,6 +99,7 @@ func (c *Converger) once(ctx context.Context, work Work) (Result, error) {
 	err = r.converge(ctx)
 	c.Log.Debug("converged", "person", work.PersonID, "event", work.EventID, "writes", r.result.Writes,
 		"issues", len(r.result.Issues), "error", err)
+	r.complain(err)
 	switch {
 	case ctx.Err() != nil, errors.Is(err, people.ErrLeaseLost), errors.Is(err, people.ErrStale):
 		return r.result, err // stopped in the middle; the next run reads what is true
@@ -106,6 +110,21 @@ func (c *Converger) once(ctx context.Context, work Work) (Result, error) {
 		return r.result, fmt.Errorf("save convergence: %w", saveErr)
 	}
 	return r.result, err
+}
+
+// complain logs what went wrong on our side: the event's history only says that
+// something did.
+func (r *run) complain(err error) {
+	var call *df.CallError
+	var known *df.Error
+	for _, expected := range []error{people.ErrLeaseLost, people.ErrStale, people.ErrTaken, people.ErrNotFound, people.ErrEnded, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, expected) {
+			return
+		}
+	}
+	if err != nil && !errors.As(err, &call) && !errors.As(err, &known) {
+		r.Log.Error("a convergence failed on our side", "person", r.work.PersonID, "event", r.work.EventID, "error", err)
+	}
 }
 
 // run is one convergence under way.

@@ -33,9 +33,27 @@ type Outcome struct {
 	Postponed bool
 }
 
-// Handler turns the events of a lane into convergences.
+// Effects is what happens once for an event, as for a text. It is asked in the
+// lane of the person that the event is about.
+type Effects interface {
+	// Wants reports whether the event causes an effect, and whether the person
+	// must have a contact at GHL for it.
+	Wants(e df.Event) (wanted, contact bool)
+	// Owner names the person of a wanted event that names neither a contact
+	// nor a number, or nobody.
+	Owner(ctx context.Context, e df.Event) (personID string, err error)
+	// Witness is shown every event before anything is done about it. An error
+	// means that nothing may be done yet.
+	Witness(ctx context.Context, personID string, e df.Event) error
+	// Do brings the effect about. An error means that the lane was lost.
+	Do(ctx context.Context, lease Lease, person people.Person, e df.Event) (Outcome, error)
+}
+
+// Handler turns the events of a lane into convergences, and those that cause
+// something that happens once into effects, all in the order of the events.
 type Handler struct {
 	Converger *Converger
+	Effects   Effects // nil for none
 }
 
 // Handle works off the events of one lane, oldest first, and answers for each.
@@ -70,17 +88,41 @@ func changesContact(e df.Event) bool {
 	return e.Source == df.SourceAloware && e.Notice.Contact != nil
 }
 
+// causes reports whether the event causes an effect, and whether that needs the
+// person's contact at GHL.
+func (h *Handler) causes(e df.Event) (wanted, contact bool) {
+	if h.Effects == nil {
+		return false, false
+	}
+	return h.Effects.Wants(e)
+}
+
+// useless says why nothing is done about an event.
+func useless(e df.Event) string {
+	if e.Source == df.SourceBroadcast {
+		return "broadcasts are not synced"
+	}
+	return "changes no contact"
+}
+
 func skipped(e df.Event, personID, reason string) Outcome {
 	return Outcome{EventID: e.ID, Status: df.Skipped, Reason: reason, PersonID: personID}
 }
 
 // send finds the person that an event is about and names that person's lane.
 func (h *Handler) send(ctx context.Context, lease Lease, e df.Event) (Outcome, error) {
+	wanted, _ := h.causes(e)
 	switch {
 	case e.Notice.Skip != "":
 		return skipped(e, "", e.Notice.Skip), nil
-	case !changesContact(e):
-		return skipped(e, "", "changes no contact"), nil
+	case !changesContact(e) && !wanted:
+		return skipped(e, "", useless(e)), nil
+	}
+	if owner, err := h.owner(ctx, e, wanted); owner != "" || err != nil {
+		if err != nil {
+			return failed(e, "", err), nil
+		}
+		return Outcome{EventID: e.ID, PersonID: owner, MoveTo: PersonLane(owner)}, nil
 	}
 	clue, gone, err := h.clue(ctx, e)
 	if err != nil {
@@ -105,6 +147,14 @@ func (h *Handler) send(ctx context.Context, lease Lease, e df.Event) (Outcome, e
 	return Outcome{EventID: e.ID, PersonID: match.Person.ID, MoveTo: PersonLane(match.Person.ID)}, nil
 }
 
+// owner names the person of an event that only says which message it is about.
+func (h *Handler) owner(ctx context.Context, e df.Event, wanted bool) (string, error) {
+	if !wanted || e.Notice.Phone != "" || e.Notice.ContactID != "" {
+		return "", nil
+	}
+	return h.Effects.Owner(ctx, e)
+}
+
 func unwrapped(err error) error {
 	for errors.Unwrap(err) != nil {
 		err = errors.Unwrap(err)
@@ -117,6 +167,9 @@ func unwrapped(err error) error {
 // any more would join two people. Aloware has no look-up by id.
 func (h *Handler) clue(ctx context.Context, e df.Event) (clue people.Clue, gone bool, err error) {
 	clue = people.ClueOf(e.Source, e.Notice)
+	if e.Notice.Kind == df.KindMessageStatus {
+		clue.OnlyKnown = true // how a text fared is no reason to meet anybody
+	}
 	side := h.Converger.Sides[df.SideGHL]
 	if clue.Side != df.SideGHL || clue.ContactID == "" || clue.OnlyKnown || side == nil {
 		return clue, false, nil
@@ -138,47 +191,116 @@ func (h *Handler) clue(ctx context.Context, e df.Event) (clue people.Clue, gone 
 	return clue, false, nil
 }
 
-// person converges a person once for all events that hint at a change.
-func (h *Handler) person(ctx context.Context, lease Lease, id string, events []df.Event, nudged bool) ([]Outcome, error) {
-	work := Work{PersonID: id, Lease: lease, Deleted: map[df.Side][]string{}}
-	asked := nudged
+// turn is one turn at a person's lane.
+type turn struct {
+	work     Work
+	converge bool // something asks for convergence
+	effects  bool // something causes an effect
+	contact  bool // an effect needs the contact at GHL
+}
+
+// read finds out what the events ask for.
+func (h *Handler) read(lease Lease, id string, events []df.Event, nudged bool) turn {
+	t := turn{work: Work{PersonID: id, Lease: lease, Deleted: map[df.Side][]string{}}, converge: nudged}
 	for _, e := range events {
+		wanted, contact := h.causes(e)
+		t.effects, t.contact = t.effects || wanted, t.contact || contact
 		if !changesContact(e) {
 			continue
 		}
-		asked = true
-		if work.EventID == "" {
-			work.EventID = e.ID
+		t.converge = true
+		if t.work.EventID == "" {
+			t.work.EventID = e.ID
 		}
-		if phone := e.Notice.Phone; phone != "" && !slices.Contains(work.Phones, phone) {
-			work.Phones = append([]df.Phone{phone}, work.Phones...) // the newest first
+		if phone := e.Notice.Phone; phone != "" && !slices.Contains(t.work.Phones, phone) {
+			t.work.Phones = append([]df.Phone{phone}, t.work.Phones...) // the newest first
 		}
 		if e.Notice.Kind == df.KindContactDeleted {
 			side := df.Side(e.Source)
-			work.Deleted[side] = append(work.Deleted[side], e.Notice.ContactID)
+			t.work.Deleted[side] = append(t.work.Deleted[side], e.Notice.ContactID)
 		}
 	}
-	var result Result
-	var err error
-	if asked {
-		result, err = h.Converger.Person(ctx, work)
-		if err != nil && (errors.Is(err, people.ErrLeaseLost) || ctx.Err() != nil || len(events) == 0) {
-			return nil, err
+	return t
+}
+
+// person converges a person once for all events that hint at a change, and once
+// more when a text needs a contact at GHL that the person does not have. Then
+// each event gets its answer, in order. What stands behind an event that failed
+// is left for later, so that effects keep their order.
+func (h *Handler) person(ctx context.Context, lease Lease, id string, events []df.Event, nudged bool) ([]Outcome, error) {
+	if h.Effects != nil {
+		for _, e := range events {
+			if err := h.Effects.Witness(ctx, id, e); err != nil {
+				return nil, err
+			}
 		}
-		if err == nil && len(events) == 0 && !result.Settled() {
-			return nil, &df.CallError{Upstream: "converge", Operation: "reconcile", Outcome: df.RetryLater,
-				RetryAt: result.RetryAt, Code: df.CodeNotWritten, Message: "not yet in agreement"}
-		}
+	}
+	t := h.read(lease, id, events, nudged)
+	result, err := h.converge(ctx, t)
+	if err != nil && (errors.Is(err, people.ErrLeaseLost) || ctx.Err() != nil || len(events) == 0) {
+		return nil, err
+	}
+	if err == nil && len(events) == 0 && !result.Settled() {
+		return nil, &df.CallError{Upstream: "converge", Operation: "reconcile", Outcome: df.RetryLater,
+			RetryAt: result.RetryAt, Code: df.CodeNotWritten, Message: "not yet in agreement"}
 	}
 	outcomes := make([]Outcome, 0, len(events))
 	for _, e := range events {
-		if !changesContact(e) {
-			outcomes = append(outcomes, skipped(e, id, "changes no contact"))
-			continue
+		outcome, lost := h.answer(ctx, lease, e, id, result, err)
+		if lost != nil {
+			return nil, lost
 		}
-		outcomes = append(outcomes, judge(e, id, result, err))
+		outcomes = append(outcomes, outcome)
+		if outcome.Status == df.Failed && t.effects {
+			break
+		}
 	}
 	return outcomes, nil
+}
+
+// converge makes the convergence that the turn asks for. A turn that only has
+// effects for somebody whom GHL knows needs none.
+func (h *Handler) converge(ctx context.Context, t turn) (Result, error) {
+	if t.effects {
+		state, err := h.Converger.Ledger.Load(ctx, t.work.PersonID)
+		if err != nil {
+			return Result{}, err
+		}
+		p := state.Person
+		if t.contact && p.GHLContactID == "" && p.Status != people.Ended {
+			t.converge, t.work.Meet = true, true
+		}
+		if !t.converge {
+			return Result{Person: p, Ended: p.Status == people.Ended, MergedInto: p.MergedInto}, nil
+		}
+	}
+	if !t.converge {
+		return Result{}, nil
+	}
+	return h.Converger.Person(ctx, t.work)
+}
+
+// answer says what became of one event. An event that both changes a contact and
+// causes an effect, as an Aloware text does, has its effect once the change is
+// settled. A text does not wait for a side that is down, unless the person's
+// contact at GHL is still to be made.
+func (h *Handler) answer(ctx context.Context, lease Lease, e df.Event, id string, result Result, err error) (Outcome, error) {
+	wanted, contact := h.causes(e)
+	if !changesContact(e) && !wanted {
+		return skipped(e, id, useless(e)), nil
+	}
+	stop := judge(e, id, result, err)
+	switch {
+	case !wanted, stop.MoveTo != "", stop.Status == df.Skipped:
+		return stop, nil
+	case err != nil, changesContact(e) && stop.Status != df.Done:
+		return stop, nil
+	case contact && result.Person.GHLContactID == "" && stop.Status == df.Failed:
+		return stop, nil
+	}
+	outcome, lost := h.Effects.Do(ctx, lease, result.Person, e)
+	outcome.EventID, outcome.PersonID = e.ID, id
+	return outcome, lost
 }
 
 // judge says what the convergence means for one of its events.

@@ -17,6 +17,9 @@ func (r *run) link(ctx context.Context) error {
 	for _, name := range order {
 		side := r.Sides[name]
 		source, ok := r.seen[name.Other()]
+		if !ok && name == df.SideGHL {
+			source, ok = r.stranger()
+		}
 		if side == nil || !ok || r.person.ContactID(name) != "" {
 			continue
 		}
@@ -28,6 +31,15 @@ func (r *run) link(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// stranger is what is known of a person whom no side has and who wrote to us: the
+// number.
+func (r *run) stranger() (df.Contact, bool) {
+	if !r.work.Meet || len(r.seen) > 0 || r.person.Phone == "" {
+		return df.Contact{}, false
+	}
+	return df.Contact{Fields: map[df.Field]string{df.PhoneNumber: string(r.person.Phone)}}, true
 }
 
 func (r *run) linkSide(ctx context.Context, side Side, source df.Contact) error {
@@ -286,7 +298,9 @@ func (r *run) created(name df.Side, wanted, sent, made df.Contact) {
 	if len(wanted.Tags) > len(sent.Tags) && made.Tags == nil {
 		from.Tags = []string{}
 	}
-	r.agreed[name.Other()] = from
+	if _, there := r.seen[name.Other()]; there {
+		r.agreed[name.Other()] = from
+	}
 	for _, field := range slices.Sorted(maps.Keys(sent.Fields)) {
 		held, shown := made.Fields[field]
 		if !shown {

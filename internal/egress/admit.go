@@ -19,11 +19,14 @@ func (c *Client) admit(ctx context.Context, call Call) *df.CallError {
 	if c.options.Budget == nil {
 		return nil
 	}
-	deadline := c.options.Clock().Add(c.options.MaxWait)
-	if limit, ok := ctx.Deadline(); ok && limit.Before(deadline) {
-		deadline = limit
+	wait := c.options.MaxWait
+	if limit, ok := ctx.Deadline(); ok {
+		// A context's deadline is told by the machine's clock, which need not
+		// be the one that the budget goes by.
+		wait = min(wait, time.Until(limit))
 	}
-	patience := time.NewTimer(deadline.Sub(c.options.Clock()))
+	deadline := c.options.Clock().Add(wait)
+	patience := time.NewTimer(wait)
 	defer patience.Stop()
 	turn := c.turns[call.Class&1]
 	select {

@@ -18,9 +18,46 @@ var ErrHeld = errors.New("the contact belongs to another person")
 // ours: such halves appear when a side announces a contact that we are just
 // creating. Anything else is ErrHeld. Linking again is no change.
 func (d *Directory) Link(ctx context.Context, lease Lease, personID string, side df.Side, contact df.Contact) (Match, error) {
+	return d.bind(ctx, lease, contact.Phone(), func(tx RegistryTx) (Match, error) {
+		return d.link(ctx, tx, personID, side, contact, false)
+	})
+}
+
+// Move joins a contact to a person in place of the one that the person has at
+// the side: where people are known by their number, a new number is a new
+// contact. A half that the side's announcement of it has made meanwhile is
+// merged into ours, and whatever else holds the contact is ErrHeld, as for Link.
+// The contact that is left keeps pointing to the person, so that a late event
+// about it makes nobody new.
+func (d *Directory) Move(ctx context.Context, lease Lease, personID string, side df.Side, contact df.Contact) (Match, error) {
+	return d.bind(ctx, lease, contact.Phone(), func(tx RegistryTx) (Match, error) {
+		return d.move(ctx, tx, personID, side, contact)
+	})
+}
+
+func (d *Directory) move(ctx context.Context, tx RegistryTx, personID string, side df.Side, contact df.Contact) (Match, error) {
+	before, err := tx.Get(ctx, personID)
+	if err != nil {
+		return Match{}, err
+	}
+	match, err := d.link(ctx, tx, personID, side, contact, true)
+	left := before.ContactID(side)
+	if err != nil || left == "" || left == contact.ID {
+		return match, err
+	}
+	now := d.Clock()
+	trace := Person{ID: d.NewID(), Status: Active, CreatedAt: now, UpdatedAt: now}.WithContact(side, left)
+	trace = End(trace, now, "moved to another contact")
+	trace.MergedInto = personID
+	return match, tx.Insert(ctx, trace)
+}
+
+// bind runs what joins a contact to a person and keeps the question that a
+// refusal leaves.
+func (d *Directory) bind(ctx context.Context, lease Lease, phone df.Phone, fn func(RegistryTx) (Match, error)) (Match, error) {
 	var match Match
-	err := d.decide(ctx, lease, contact.Phone(), func(tx RegistryTx) (err error) {
-		match, err = d.link(ctx, tx, personID, side, contact)
+	err := d.decide(ctx, lease, phone, func(tx RegistryTx) (err error) {
+		match, err = fn(tx)
 		return err
 	})
 	if errors.Is(err, ErrHeld) && match.Review != nil {
@@ -29,12 +66,12 @@ func (d *Directory) Link(ctx context.Context, lease Lease, personID string, side
 		}
 	}
 	if err != nil {
-		return match, fmt.Errorf("link %s contact: %w", side, err)
+		return match, fmt.Errorf("link contact: %w", err)
 	}
 	return match, nil
 }
 
-func (d *Directory) link(ctx context.Context, tx RegistryTx, personID string, side df.Side, contact df.Contact) (Match, error) {
+func (d *Directory) link(ctx context.Context, tx RegistryTx, personID string, side df.Side, contact df.Contact, replace bool) (Match, error) {
 	p, err := tx.Get(ctx, personID)
 	if err != nil {
 		return Match{}, err
@@ -49,12 +86,12 @@ func (d *Directory) link(ctx context.Context, tx RegistryTx, personID string, si
 	switch {
 	case p.ContactID(side) == contact.ID:
 		return Match{Person: p, Rule: ByContactID}, nil
-	case p.ContactID(side) != "":
+	case p.ContactID(side) != "" && !replace:
 		return d.held(p, p, side, contact)
 	case !held || holder.Status == Ended:
 		return d.attach(ctx, tx, p, side, contact)
 	case half(holder, side) && phoneAgrees(holder, contact.Phone()) && !p.Apart(holder):
-		return d.absorb(ctx, tx, p, holder)
+		return d.absorb(ctx, tx, p.WithContact(side, ""), holder)
 	}
 	return d.held(p, holder, side, contact)
 }

@@ -10,7 +10,12 @@ import (
 )
 
 // Stored is the Registry of production: people in the store's tables.
-type Stored struct{ Store *store.Store }
+type Stored struct {
+	Store *store.Store
+	// Linked, when set, is called in the transaction that makes a person or
+	// changes one's contacts or numbers.
+	Linked func(ctx context.Context, tx store.Tx, p Person) error
+}
 
 var _ Registry = Stored{}
 
@@ -27,11 +32,21 @@ func (s Stored) WithPhoneLock(ctx context.Context, phone df.Phone, fn func(tx Re
 				return err
 			}
 		}
-		return fn(storedTx{tx})
+		return fn(storedTx{tx, s.Linked})
 	})
 }
 
-type storedTx struct{ tx store.Tx }
+type storedTx struct {
+	tx     store.Tx
+	linked func(ctx context.Context, tx store.Tx, p Person) error
+}
+
+func (t storedTx) tell(ctx context.Context, p Person) error {
+	if t.linked == nil || p.GHLContactID == "" && p.AlowareContactID == "" {
+		return nil
+	}
+	return t.linked(ctx, t.tx, p)
+}
 
 func (t storedTx) Guard(ctx context.Context, lease Lease) error {
 	if lease == (Lease{}) {
@@ -68,11 +83,17 @@ func (t storedTx) ByEmail(ctx context.Context, email string) ([]Person, error) {
 }
 
 func (t storedTx) Insert(ctx context.Context, p Person) error {
-	return FromStore(store.InsertPerson(ctx, t.tx, ToRow(p)))
+	if err := store.InsertPerson(ctx, t.tx, ToRow(p)); err != nil {
+		return FromStore(err)
+	}
+	return t.tell(ctx, p)
 }
 
 func (t storedTx) Update(ctx context.Context, p Person) error {
-	return FromStore(store.UpdatePerson(ctx, t.tx, ToRow(p)))
+	if err := store.UpdatePerson(ctx, t.tx, ToRow(p)); err != nil {
+		return FromStore(err)
+	}
+	return t.tell(ctx, p)
 }
 
 func (t storedTx) Review(ctx context.Context, r Review) error {

@@ -59,6 +59,7 @@ type handler struct {
 	base      *url.URL
 	stateful  http.Handler
 	stateless http.Handler
+	sessions  int // how many there may be
 	stopping  sync.Once
 	server    *Server
 }
@@ -72,8 +73,10 @@ func (s *Server) Register(mux *http.ServeMux, door Door) {
 }
 
 // Handler returns the door for HTTP. It serves Path and MetadataPath.
-func (s *Server) Handler(door Door) http.Handler {
-	h := &handler{door: door, server: s}
+func (s *Server) Handler(door Door) http.Handler { return s.newHandler(door) }
+
+func (s *Server) newHandler(door Door) *handler {
+	h := &handler{door: door, server: s, sessions: maxSessions}
 	if base, err := url.Parse(door.BaseURL); err == nil && base.Host != "" {
 		h.base = base
 	}
@@ -176,7 +179,7 @@ func (h *handler) allowPage(w http.ResponseWriter, r *http.Request) {
 	header.Set("Access-Control-Allow-Origin", origin)
 	header.Add("Vary", "Origin")
 	header.Set("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS")
-	header.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Accept, Mcp-Session-Id, Mcp-Protocol-Version, Mcp-Method, Mcp-Name, Last-Event-Id")
+	header.Set("Access-Control-Allow-Headers", "Authorization, *") // * does not cover Authorization, and Mcp-Param-… are many
 	header.Set("Access-Control-Expose-Headers", "Mcp-Session-Id, WWW-Authenticate, Retry-After")
 	header.Set("Access-Control-Max-Age", "600")
 }
@@ -195,12 +198,29 @@ func (h *handler) enter(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	next := h.stateful
-	if r.Header.Get(versionHeader) >= firstStateless {
+	switch {
+	case r.Header.Get(versionHeader) >= firstStateless:
 		next = h.stateless
+	case r.Header.Get("Mcp-Session-Id") == "" && h.full():
+		h.refuse(w, r, given, &df.Error{Code: "UNAVAILABLE", Message: "there are too many sessions", Status: http.StatusServiceUnavailable})
+		return
 	}
 	info := &sdkauth.TokenInfo{UserID: caller.ID, Scopes: []string{scope}, Extra: map[string]any{callerKey: caller}}
 	verified := func(context.Context, string, *http.Request) (*sdkauth.TokenInfo, error) { return info, nil }
 	sdkauth.RequireBearerToken(verified, &sdkauth.RequireBearerTokenOptions{AllowMissingExpiration: true})(next).ServeHTTP(w, r)
+}
+
+// maxSessions bounds the sessions of older revisions, each of which holds memory
+// until it ends.
+const maxSessions = 5000
+
+// full reports whether no further session may be opened.
+func (h *handler) full() bool {
+	open := 0
+	for range h.server.sdk.Sessions() {
+		open++
+	}
+	return open >= h.sessions
 }
 
 // scope is what a key needs.

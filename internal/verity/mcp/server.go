@@ -114,6 +114,7 @@ func New(cfg Config) (*Server, error) {
 		&sdk.ServerOptions{
 			Instructions: instructions, Logger: slog.New(slog.DiscardHandler), PageSize: pageSize,
 			Capabilities: &sdk.ServerCapabilities{
+				//lint:ignore SA1019 clients of the older revisions ask for log messages
 				Logging: &sdk.LoggingCapabilities{}, Prompts: &sdk.PromptCapabilities{},
 				Resources: &sdk.ResourceCapabilities{}, Tools: &sdk.ToolCapabilities{ListChanged: true},
 			},

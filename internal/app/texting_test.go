@@ -1,0 +1,370 @@
+package app
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/sandbox"
+	"github.com/df-middleware/dfm/internal/sandbox/carrier"
+	"github.com/df-middleware/dfm/internal/sandbox/ghlworld"
+	"github.com/df-middleware/dfm/internal/sandbox/stage"
+	"github.com/df-middleware/dfm/internal/store"
+)
+
+const (
+	customerPhone = "+15005550111"
+	ourPhone      = "+15005550199"
+)
+
+// texting is a program in the sandbox whose app is installed in GHL.
+type textingWorld struct {
+	*sandbox.World
+	app   *App
+	clock *skipping
+}
+
+func eachTexting(t *testing.T, test func(t *testing.T, w textingWorld)) {
+	eachDatabase(t, func(t *testing.T, databaseURL string) {
+		world, clock := newWorld(t, sandbox.Config{}), &skipping{}
+		a := build(t, world, databaseURL, clock.now, map[string]string{"DFM_OWN_NUMBERS": ourPhone})
+		start(t, world, a)
+		state, err := a.sync.install.NewState()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.sync.install.Callback(t.Context(), world.GHL.IssueCode("Location"), state); err != nil {
+			t.Fatal(err)
+		}
+		test(t, textingWorld{world, a, clock})
+	})
+}
+
+// says is a text from the customer by way of the texting system.
+func (w textingWorld) says(body string) string {
+	return w.Carrier.Receive(carrier.DFHMAC, carrier.Text{From: customerPhone, To: ourPhone, Body: body})
+}
+
+func (w textingWorld) contact(t *testing.T) ghlworld.Contact {
+	t.Helper()
+	var found ghlworld.Contact
+	eventually(t, 10*time.Second, func() error {
+		contacts := w.GHL.ByPhone(customerPhone)
+		if len(contacts) != 1 {
+			return fmt.Errorf("%d contacts with the number", len(contacts))
+		}
+		found = contacts[0]
+		return nil
+	})
+	return found
+}
+
+// texts waits until the contact's conversation holds n texts.
+func (w textingWorld) conversation(t *testing.T, contactID string, n int) []ghlworld.Message {
+	t.Helper()
+	var messages []ghlworld.Message
+	eventually(t, 10*time.Second, func() error {
+		if messages = w.GHL.Messages(contactID); len(messages) != n {
+			return fmt.Errorf("%d texts, want %d", len(messages), n)
+		}
+		return nil
+	})
+	return messages
+}
+
+func TestAStrangersTextsReachTheAgent(t *testing.T) {
+	eachTexting(t, func(t *testing.T, w textingWorld) {
+		w.says("Hello, is the house still for sale?")
+		w.says("see you this weekend") // D-27: the original took this for a STOP
+		c := w.contact(t)
+		messages := w.conversation(t, c.ID, 2)
+		for _, m := range messages {
+			if m.Direction != "inbound" || m.Type != "SMS" || m.AltID == "" || m.ProviderID != w.GHL.Settings().SMSProvider {
+				t.Errorf("%+v", m)
+			}
+		}
+		settle(t, w.World, w.app)
+		if there, ok := w.Aloware.Contact(customerPhone); !ok || there.DNC {
+			t.Errorf("in Aloware: %v, %+v", ok, there)
+		}
+		if c := w.contact(t); c.Blocked("SMS") {
+			t.Error("an ordinary sentence opted somebody out")
+		}
+	})
+}
+
+// The registry says no before the delivery is answered; GHL and Aloware know
+// within two seconds.
+func TestAStopTakesEffectInItsOwnCommitAndEverywhereSoon(t *testing.T) {
+	eachTexting(t, func(t *testing.T, w textingWorld) {
+		w.says("hello")
+		c := w.contact(t)
+		settle(t, w.World, w.app)
+		body := encodeJSON(t, map[string]any{"type": "message.received", "messageId": "tx_stop", "direction": "inbound",
+			"from": customerPhone, "to": ourPhone, "body": "STOP", "timestamp": time.Now().UTC().Format(time.RFC3339Nano)})
+		w.app.queue.Stop(t.Context()) // nothing is worked: what is in the registry came with the delivery
+		postOK(t, w.app.URL("web")+"/api/webhooks/texting", http.Header{"X-Texting-Signature": {w.Carrier.DFSignature(body)}}, body)
+		states, err := w.app.store.Consents(t.Context(), customerPhone)
+		if err != nil || states[customerPhone].Status != "opted_out" || states[customerPhone].CallStatus != "opted_out" {
+			t.Fatalf("%+v, %v", states, err)
+		}
+		eventually(t, 2*time.Second, func() error {
+			c, _ = w.GHL.Contact(c.ID)
+			there, _ := w.Aloware.Contact(customerPhone)
+			switch {
+			case !c.Blocked("SMS") || !c.Blocked("Call"):
+				return errors.New("GHL does not block")
+			case !slices.Contains(c.Tags, "dnc-sms") && !slices.Contains(c.Tags, "DNC-SMS"):
+				return fmt.Errorf("GHL has the tags %v", c.Tags)
+			case !there.DNC:
+				return errors.New("Aloware may still call")
+			}
+			return nil
+		})
+	})
+}
+
+// The opt-out of somebody whom nobody knew yet reaches the contact that is made
+// for the text, so that the agent sees why.
+func TestAStrangersStopBlocksTheContactThatIsMadeForIt(t *testing.T) {
+	eachTexting(t, func(t *testing.T, w textingWorld) {
+		w.says("STOP")
+		c := w.contact(t)
+		w.conversation(t, c.ID, 1)
+		eventually(t, 10*time.Second, func() error {
+			if c, _ := w.GHL.Contact(c.ID); !c.Blocked("SMS") {
+				return errors.New("GHL does not block")
+			}
+			if there, _ := w.Aloware.Contact(customerPhone); !there.DNC {
+				return errors.New("Aloware may still call")
+			}
+			return nil
+		})
+	})
+}
+
+func TestAnAgentsTextIsSentOnceAndItsFateIsTold(t *testing.T) {
+	eachTexting(t, func(t *testing.T, w textingWorld) {
+		w.says("hello")
+		c := w.contact(t)
+		settle(t, w.World, w.app)
+		w.Verity.Next("send text", stage.LoseAnswer) // sent, and nobody heard
+		m, err := w.GHL.AgentText(c.ID, "user1", "How can we help?", "https://example.test/plan.jpg")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.clock.skip(time.Minute)
+		w.passing(t, func() error {
+			sent := w.Verity.Texts()
+			if len(sent) != 1 || sent[0].Repeats == 0 {
+				return fmt.Errorf("sent %+v", sent)
+			}
+			return nil
+		})
+		sent := w.Verity.Texts()[0]
+		if sent.To != customerPhone || sent.From != ourPhone || sent.IdempotencyKey != m.ID || sent.CorrelationID != m.ID || len(sent.MediaURLs) != 1 {
+			t.Errorf("sent %+v", sent)
+		}
+		settle(t, w.World, w.app)
+		// Verity reports it under the carrier's id (D-40), then its delivery.
+		w.Carrier.Receive(carrier.DFHMAC, carrier.Text{ID: "carrier-1", From: ourPhone, To: customerPhone, Body: "How can we help?", Outbound: true})
+		settle(t, w.World, w.app)
+		w.Carrier.Report(carrier.DFHMAC, carrier.Report{Status: "delivered",
+			Text: carrier.Text{ID: "carrier-1", From: ourPhone, To: customerPhone}})
+		w.passing(t, func() error {
+			for _, m := range w.GHL.Messages(c.ID) {
+				if m.Direction == "outbound" && m.Status != "delivered" {
+					return fmt.Errorf("the agent's text is %s", m.Status)
+				}
+			}
+			return nil
+		})
+		w.conversation(t, c.ID, 2)
+		if n := len(w.Verity.Texts()); n != 1 {
+			t.Errorf("%d texts were sent", n)
+		}
+	})
+}
+
+func (w textingWorld) delivery(t *testing.T, contactID, messageID, body string) (int, []byte) {
+	t.Helper()
+	raw := encodeJSON(t, map[string]any{"contactId": contactID, "locationId": w.GHL.Settings().LocationID, "messageId": messageID,
+		"type": "SMS", "phone": customerPhone, "message": body, "attachments": []string{}, "userId": "user1"})
+	return w.post(t, raw, w.GHL.Sign(raw)), raw
+}
+
+func (w textingWorld) post(t *testing.T, raw []byte, signature string) int {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.app.URL("web")+"/api/webhooks/ghl/provider-delivery", bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("X-GHL-Signature", signature)
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	return answer.StatusCode
+}
+
+// D-20: whoever knew the address could text anybody. D-74: a redelivered request
+// texted twice.
+func TestOnlyGHLCanHaveTextsSentAndEachOnce(t *testing.T) {
+	eachTexting(t, func(t *testing.T, w textingWorld) {
+		w.says("hello")
+		c := w.contact(t)
+		settle(t, w.World, w.app)
+		status, raw := w.delivery(t, c.ID, "message-000000000001", "once")
+		for range 3 {
+			status = max(status, w.post(t, raw, w.GHL.Sign(raw)))
+		}
+		if status != http.StatusOK {
+			t.Fatalf("answered %d", status)
+		}
+		w.delivery(t, c.ID, "message-000000000001", "once") // another request for the same message
+		for _, signature := range []string{"", "forged", w.GHL.Sign([]byte("something else")), "ghl-sandbox-webhook-secret"} {
+			if status := w.post(t, bytes.Replace(raw, []byte("0001"), []byte("0002"), 1), signature); status != http.StatusUnauthorized {
+				t.Errorf("signature %q was answered with %d", signature, status)
+			}
+		}
+		settle(t, w.World, w.app)
+		if sent := w.Verity.Texts(); len(sent) != 1 || sent[0].Repeats != 0 {
+			t.Errorf("sent %+v", sent)
+		}
+	})
+}
+
+// An agent who writes at the moment of the STOP sees why it was not sent.
+func TestAnAgentsTextAfterAStopIsRefusedVisibly(t *testing.T) {
+	eachTexting(t, func(t *testing.T, w textingWorld) {
+		w.says("hello")
+		c := w.contact(t)
+		settle(t, w.World, w.app)
+		w.Verity.Next("send text", stage.ServerError, stage.LoseRequest)
+		if _, err := w.GHL.AgentText(c.ID, "user1", "Still interested?"); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, 10*time.Second, func() error {
+			if w.Verity.CallsOf("send text") == 0 {
+				return errors.New("not tried yet")
+			}
+			return nil
+		})
+		w.says("Stop texting me")
+		w.worked(t)
+		if n := len(w.Verity.Texts()); n != 0 {
+			t.Errorf("%d texts went to somebody who said stop", n)
+		}
+		w.passing(t, func() error {
+			for _, m := range w.GHL.Messages(c.ID) {
+				if m.Direction == "outbound" && m.Status != "failed" {
+					return fmt.Errorf("the agent's text is %s", m.Status)
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// passing asks until the answer is nil while time goes by some ten times as fast:
+// waits are over soon, and no lease runs out under a worker.
+func (w textingWorld) passing(t *testing.T, ask func() error) {
+	t.Helper()
+	last := time.Now()
+	eventually(t, 30*time.Second, func() error {
+		if time.Since(last) > 100*time.Millisecond {
+			w.clock.skip(time.Second)
+			last = time.Now()
+		}
+		return ask()
+	})
+}
+
+// worked waits until no event is open.
+func (w textingWorld) worked(t *testing.T) {
+	t.Helper()
+	w.passing(t, func() error {
+		if open, _, err := w.app.store.Backlog(t.Context()); err != nil || open > 0 {
+			return fmt.Errorf("%d events are open: %v", open, err)
+		}
+		return nil
+	})
+}
+
+// With answers lost and requests refused on every way, each text is in the
+// conversation once.
+func TestAStormLogsNoTextTwice(t *testing.T) {
+	eachTexting(t, func(t *testing.T, w textingWorld) {
+		w.app.texts.desk.Settle = time.Second // the sandbox has no call under way that it answered
+		w.says("first")
+		c := w.contact(t)
+		settle(t, w.World, w.app)
+		w.SetMischief(stage.Mischief{RateLimited: 0.1, ServerError: 0.1, LoseAnswer: 0.15, LoseRequest: 0.05, NotWritten: 0.05, DoubleWebhooks: 0.5,
+			Operations: []string{"add inbound message", "search conversations", "list messages"}})
+		const n = 15
+		for i := range n {
+			w.says(fmt.Sprintf("text %d", i))
+			w.Carrier.Receive(carrier.Telnyx, carrier.Text{From: customerPhone, To: ourPhone, Body: fmt.Sprintf("other %d", i)})
+		}
+		if err := w.Settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.worked(t)
+		w.Behave()
+		seen := map[string]int{}
+		for _, m := range w.GHL.Messages(c.ID) {
+			seen[m.Body]++
+		}
+		for body, times := range seen {
+			if times > 1 {
+				t.Errorf("%q is there %d times", body, times)
+			}
+		}
+		if len(seen) < 2*n+1-w.GHL.CallsOf("add inbound message") || len(seen) > 2*n+1 {
+			t.Errorf("%d texts of %d", len(seen), 2*n+1)
+		}
+	})
+}
+
+func TestAlowaresTextsReachTheConversation(t *testing.T) {
+	eachTexting(t, func(t *testing.T, w textingWorld) {
+		if _, err := w.Aloware.CreateContact(customerPhone, map[string]string{"first_name": "Dana"}); err != nil {
+			t.Fatal(err)
+		}
+		c := w.contact(t)
+		settle(t, w.World, w.app)
+		if err := w.Aloware.ReceiveText(customerPhone, "please remove me from your list"); err != nil {
+			t.Fatal(err)
+		}
+		m := w.conversation(t, c.ID, 1)[0]
+		if m.Direction != "inbound" || !strings.Contains(m.Body, "remove me") {
+			t.Errorf("%+v", m)
+		}
+		states, err := w.app.store.Consents(t.Context(), customerPhone)
+		if err != nil || states[customerPhone].Status != "opted_out" {
+			t.Errorf("%+v, %v", states, err)
+		}
+	})
+}
+
+func TestBroadcastsAndUnreadableTextsAreKept(t *testing.T) {
+	eachTexting(t, func(t *testing.T, w textingWorld) {
+		w.Verity.PostBroadcast("broadcast_completed", "b1", nil)
+		w.Carrier.Receive(carrier.DFHMAC, carrier.Text{From: "12345", To: ourPhone, Body: "your code is 123456"})
+		settle(t, w.World, w.app)
+		events, err := w.app.store.Events(t.Context(), store.EventFilter{Status: df.Skipped, Limit: 10})
+		if err != nil || len(events) != 2 || events[0].Reason == "" || events[1].Reason == "" {
+			t.Fatalf("%+v, %v", events, err)
+		}
+		if n := len(w.GHL.Contacts()); n != 0 {
+			t.Errorf("%d contacts were made", n)
+		}
+	})
+}

@@ -1,0 +1,202 @@
+package console
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/df-middleware/dfm/internal/converge"
+	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/store"
+)
+
+// functions are what templates may call.
+func functions(clock df.Clock) template.FuncMap {
+	return template.FuncMap{
+		"when":      when,
+		"ago":       func(t any) template.HTML { return ago(t, clock()) },
+		"tone":      tone,
+		"word":      word,
+		"system":    system,
+		"direction": direction,
+		"number":    number[int64],
+		"count":     number[int],
+		"pretty":    pretty,
+		"exact":     exact,
+		"decisions": decisions,
+		"add":       func(a, b int) int { return a + b },
+		"short":     short,
+		"entry":     entryOf,
+		"named":     func(names map[string]string, id string) named { return named{id, names[id]} },
+		"way":       wayOf,
+		"statuses":  func() []string { return []string{"success", "error", "skipped"} },
+		"newAgent":  func() store.Agent { return store.Agent{Active: true} },
+	}
+}
+
+// entry is one line of the menu.
+type entry struct {
+	Link, Name string
+	Current    bool
+	Badge      int64
+}
+
+func entryOf(s screen, section, link, name string, badge any) entry {
+	n, _ := badge.(int64)
+	return entry{link, name, s.Section == section, n}
+}
+
+// named is a person by id, with the name when there is one.
+type named struct{ ID, Name string }
+
+// instant reads a time or an optional one.
+func instant(t any) time.Time {
+	switch v := t.(type) {
+	case time.Time:
+		return v.UTC()
+	case *time.Time:
+		if v != nil {
+			return v.UTC()
+		}
+	}
+	return time.Time{}
+}
+
+const shownTime = "2006-01-02 15:04:05"
+
+// when shows a time in UTC; the script turns it into the viewer's zone and
+// leaves UTC for hovering.
+func when(t any) template.HTML {
+	at := instant(t)
+	if at.IsZero() {
+		return `<span class="none">never</span>`
+	}
+	utc := at.Format(shownTime) + " UTC"
+	return template.HTML(`<time datetime="` + at.Format(time.RFC3339Nano) + `" title="` + utc + `">` + utc + `</time>`)
+}
+
+// ago shows how long ago something was, with the time itself for hovering.
+func ago(t any, now time.Time) template.HTML {
+	at := instant(t)
+	if at.IsZero() {
+		return `<span class="none">never</span>`
+	}
+	return template.HTML(`<time data-ago datetime="` + at.Format(time.RFC3339Nano) + `" title="` + at.Format(shownTime) + ` UTC">` +
+		span(now.Sub(at)) + `</time>`)
+}
+
+func span(d time.Duration) string {
+	after := " ago"
+	if d < 0 {
+		d, after = -d, " from now"
+	}
+	switch {
+	case d < time.Minute:
+		return strconv.Itoa(int(d.Seconds())) + " s" + after
+	case d < time.Hour:
+		return strconv.Itoa(int(d.Minutes())) + " min" + after
+	case d < 48*time.Hour:
+		return strconv.Itoa(int(d.Hours())) + " h" + after
+	default:
+		return strconv.Itoa(int(d.Hours()/24)) + " days" + after
+	}
+}
+
+// tone says how a status is to be looked at: as good, busy, a warning, bad, or
+// none of these. The chip's text says the same.
+func tone(status any) string {
+	switch fmt.Sprint(status) {
+	case "done", "success", "ok", "active", "set":
+		return "good"
+	case "pending", "processing", "checking":
+		return "busy"
+	case "error", "quarantined", "failed", "revoked", "unsigned", "refused", "not_written", "duplicate", "ambiguous":
+		return "bad"
+	case "held", "ping_pong", "missing", "no_phone", "no_key", "not_retired", "expired", "both_changed", "put_back", "ends":
+		return "warn"
+	default:
+		return "idle"
+	}
+}
+
+// word turns a name of ours into words: "both_changed" into "both changed".
+func word(name any) string { return strings.ReplaceAll(fmt.Sprint(name), "_", " ") }
+
+// system gives a source or side the name that its makers give it.
+func system(name any) string {
+	known := map[string]string{
+		"ghl": "GoHighLevel", "aloware": "Aloware", "texting": "Texting", "broadcast": "Broadcasts", "verity": "Verity",
+		"clerk": "Clerk", "database": "Database",
+	}
+	if full, ok := known[fmt.Sprint(name)]; ok {
+		return full
+	}
+	return fmt.Sprint(name)
+}
+
+// direction shows "ghl_to_aloware" as "GoHighLevel → Aloware".
+func direction(d any) string {
+	from, to, found := strings.Cut(fmt.Sprint(d), "_to_")
+	if !found {
+		return word(d)
+	}
+	return system(from) + " → " + system(to)
+}
+
+// number shows a whole number exactly, with its thousands apart.
+func number[T int | int64](n T) string {
+	text := strconv.FormatInt(int64(n), 10)
+	digits := strings.TrimPrefix(text, "-")
+	var b strings.Builder
+	b.WriteString(text[:len(text)-len(digits)])
+	for i, digit := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteRune(digit)
+	}
+	return b.String()
+}
+
+// pretty indents JSON without touching a number or a name in it, and leaves
+// anything else as it is.
+func pretty(raw []byte) string {
+	var out bytes.Buffer
+	if err := json.Indent(&out, raw, "", "  "); err != nil {
+		return exact(raw)
+	}
+	return out.String()
+}
+
+// exact shows bytes as they came: as text when they are text, else in hex.
+func exact(raw []byte) string {
+	if utf8.Valid(raw) {
+		return string(raw)
+	}
+	return hex.Dump(raw)
+}
+
+// decisions reads what a run decided, by which rule.
+func decisions(raw json.RawMessage) []converge.Decision {
+	var found []converge.Decision
+	if len(raw) == 0 || json.Unmarshal(raw, &found) != nil {
+		return nil
+	}
+	return found
+}
+
+// short cuts the middle out of a long id. The whole one stands beside it in a
+// title.
+func short(id any) string {
+	text := fmt.Sprint(id)
+	if len(text) <= 13 {
+		return text
+	}
+	return text[:8] + "…" + text[len(text)-4:]
+}

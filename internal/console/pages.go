@@ -1,0 +1,349 @@
+package console
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+
+	"github.com/df-middleware/dfm/internal/auth"
+	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/store"
+)
+
+//go:embed templates static
+var embedded embed.FS
+
+// contentPolicy lets a page load what we serve ourselves and nothing else, and
+// lets no other site frame it.
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// formMost is the largest form that is read, in bytes.
+const formMost = 64 << 10
+
+// view is what a page shows: the data for one template, or the place to go to
+// after a change, with a notice to be shown there.
+type view struct {
+	template string
+	title    string
+	section  string // the entry of the menu that is lit
+	live     bool   // whether the page keeps itself fresh
+	data     any
+
+	redirect string
+	notice   string
+}
+
+// show makes one page.
+type show func(r *http.Request) (view, error)
+
+// screen is what the frame around every page needs.
+type screen struct {
+	Title, Section, Template string
+	Actor, CSRF, Notice      string
+	Version                  string
+	Live                     bool
+	Waiting                  waiting
+	Data                     any
+}
+
+// route is one address of the console.
+type route struct {
+	pattern string
+	handler http.Handler
+	open    bool // answers without a session
+}
+
+// registerPages adds the pages of the console to the mux.
+func (s *Server) registerPages(mux *http.ServeMux) {
+	for _, r := range s.pages() {
+		mux.Handle(r.pattern, r.handler)
+	}
+}
+
+// pages lists every page: with open, those that answer without a session.
+func (s *Server) pages() []route {
+	var routes []route
+	see := func(pattern string, f show) { routes = append(routes, route{"GET " + pattern, s.page(f), false}) }
+	change := func(pattern string, f show) {
+		routes = append(routes, route{"POST " + pattern, s.form(f), false})
+	}
+	see("/{$}", s.overviewPage)
+	see("/events", s.eventsPage)
+	see("/events/{id}", s.eventPage)
+	see("/events/{id}/{action}", s.confirmEvent)
+	change("/events/{id}/{action}", s.changeEvent)
+	see("/people", s.peoplePage)
+	see("/people/{id}", s.personPage)
+	change("/people/{id}/converge", s.convergePerson)
+	see("/conflicts", s.conflictsPage)
+	see("/issues", s.issuesPage)
+	see("/sync-log", s.syncLogPage)
+	see("/agents", s.agentsPage)
+	see("/agents/{key}", s.agentPage)
+	see("/agents/{key}/delete", s.confirmDeleteAgent)
+	change("/agents", s.addAgent)
+	change("/agents/{key}", s.editAgent)
+	change("/agents/{key}/delete", s.removeAgent)
+	see("/keys", s.keysPage)
+	see("/keys/{id}/{action}", s.confirmKey)
+	change("/keys", s.makeKey)
+	change("/keys/{id}/{action}", s.changeKey)
+	see("/connections", s.connectionsPage)
+	see("/audit", s.auditPage)
+	see("/settings", s.settingsPage)
+	change("/sign-out", s.signOut)
+	return append(routes,
+		route{"/", s.page(s.nothingHere), false},
+		route{"GET /events/{id}/raw", s.signedIn(http.HandlerFunc(s.rawEvent)), false},
+		route{"GET /sign-in", http.HandlerFunc(s.signInPage), true},
+		route{"POST /sign-in", http.HandlerFunc(s.signIn), true},
+		route{"GET /static/{file}", http.HandlerFunc(s.static), true},
+	)
+}
+
+// protect sets the headers that keep a page in its place.
+func protect(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Content-Security-Policy", contentPolicy)
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+}
+
+type sessionKey struct{}
+
+// visitor is the session of a request and what its cookie holds.
+type visitor struct {
+	session
+	id string
+}
+
+func visitorOf(r *http.Request) visitor {
+	v, _ := r.Context().Value(sessionKey{}).(visitor)
+	return v
+}
+
+// signedIn lets requests of signed-in browsers pass, with the actor in their
+// context, and sends the others to the sign-in page.
+func (s *Server) signedIn(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		protect(w)
+		id := s.cookie(r)
+		one, ok := s.sessions.find(id)
+		if !ok {
+			s.turnAway(w, r)
+			return
+		}
+		ctx := context.WithValue(r.Context(), sessionKey{}, visitor{one, id})
+		next.ServeHTTP(w, r.WithContext(auth.WithActor(ctx, one.actor)))
+	})
+}
+
+// page wraps what makes a page.
+func (s *Server) page(f show) http.Handler {
+	return s.signedIn(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, f) }))
+}
+
+// form wraps what changes something: only a form of ours, sent from a page of
+// ours by the browser that the page was made for, gets through.
+func (s *Server) form(f show) http.Handler {
+	return s.signedIn(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, formMost)
+		if err := r.ParseForm(); err != nil {
+			s.failPage(w, r, invalid("the form is too large or was cut off"))
+			return
+		}
+		if s.crossOrigin.Check(r) != nil || !auth.Equal(r.PostForm.Get("csrf"), visitorOf(r).csrf) {
+			s.failPage(w, r, &df.Error{Code: "FORBIDDEN", Status: http.StatusForbidden,
+				Message: "this form was not sent from a page of yours, or its page is from an earlier sign-in; go back, reload and try again"})
+			return
+		}
+		s.answer(w, r, f)
+	}))
+}
+
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, f show) {
+	v, err := f(r)
+	if err != nil {
+		s.failPage(w, r, err)
+		return
+	}
+	if v.redirect != "" {
+		if v.notice != "" {
+			s.sessions.say(visitorOf(r).id, v.notice)
+		}
+		http.Redirect(w, r, v.redirect, http.StatusSeeOther)
+		return
+	}
+	s.render(w, r, http.StatusOK, v)
+}
+
+// failPage says what went wrong in words that hold nothing of our inside.
+func (s *Server) failPage(w http.ResponseWriter, r *http.Request, err error) {
+	known := df.AsError(err)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		known = &df.Error{Code: "NOT_FOUND", Message: "There is nothing with this id. It may have been deleted or merged.", Status: http.StatusNotFound}
+	case errors.Is(err, store.ErrState):
+		known = &df.Error{Code: "CONFLICT", Message: "This is not possible in the state that it is in now. Somebody may have been faster: look again.",
+			Status: http.StatusConflict}
+	}
+	if known.Status >= 500 {
+		s.Log.Error("a page of the console failed", "route", r.Pattern, "error", err)
+	}
+	s.render(w, r, known.Status, view{template: "error.html", title: http.StatusText(known.Status), data: known})
+}
+
+// nothingHere answers every address that is none.
+func (s *Server) nothingHere(*http.Request) (view, error) {
+	return view{}, &df.Error{Code: "NOT_FOUND", Message: "There is no page with this address.", Status: http.StatusNotFound}
+}
+
+// render writes a page. A browser that has the same page already is told so,
+// which keeps a page that is refreshed every few seconds still.
+func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, v view) {
+	who := visitorOf(r)
+	around := screen{
+		Title: v.title, Section: v.section, Template: v.template, Actor: who.actor, CSRF: who.csrf,
+		Version: s.Version, Live: v.live, Data: v.data,
+	}
+	refresh := r.Header.Get("If-None-Match")
+	if who.actor != "" {
+		around.Waiting = s.overview.waiting(r.Context())
+		if refresh == "" {
+			around.Notice = s.sessions.hear(who.id)
+		}
+	}
+	var out bytes.Buffer
+	if err := s.templates[v.template].ExecuteTemplate(&out, "base.html", around); err != nil {
+		s.Log.Error("a page could not be made", "template", v.template, "error", err)
+		http.Error(w, "This page could not be made. The log says why.", http.StatusInternalServerError)
+		return
+	}
+	sum := sha256.Sum256(out.Bytes())
+	tag := `"` + hex.EncodeToString(sum[:12]) + `"`
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("ETag", tag)
+	if status == http.StatusOK && refresh == tag {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(out.Bytes()) // the reader may have gone
+}
+
+// static serves the style sheet, the script and the icon.
+func (s *Server) static(w http.ResponseWriter, r *http.Request) {
+	protect(w)
+	file := r.PathValue("file")
+	data, err := embedded.ReadFile(path.Join("static", path.Base(file)))
+	if err != nil {
+		http.Error(w, "There is no such file.", http.StatusNotFound)
+		return
+	}
+	kind := map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}[path.Ext(file)]
+	sum := sha256.Sum256(data)
+	h := w.Header()
+	h.Set("Content-Type", kind)
+	h.Set("Cache-Control", "no-cache")
+	h.Set("ETag", `"`+hex.EncodeToString(sum[:12])+`"`)
+	if r.Header.Get("If-None-Match") == h.Get("ETag") {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	_, _ = w.Write(data) // the reader may have gone
+}
+
+// parseTemplates makes one template per page, each with the frame around it.
+func parseTemplates(functions template.FuncMap) (map[string]*template.Template, error) {
+	base, err := template.New("base.html").Funcs(functions).ParseFS(embedded, "templates/base.html", "templates/parts.html")
+	if err != nil {
+		return nil, fmt.Errorf("parse the frame: %w", err)
+	}
+	files, err := fs.Glob(embedded, "templates/*.html")
+	if err != nil {
+		return nil, err
+	}
+	pages := map[string]*template.Template{}
+	for _, file := range files {
+		name := path.Base(file)
+		if name == "base.html" || name == "parts.html" {
+			continue
+		}
+		page, err := template.Must(base.Clone()).ParseFS(embedded, file)
+		if err != nil {
+			return nil, fmt.Errorf("parse page %s: %w", name, err)
+		}
+		pages[name] = page
+	}
+	return pages, nil
+}
+
+// pager leads through a list that is paged by cursor.
+type pager struct {
+	First string // the list's beginning, when this is a later page
+	Next  string // the following page, when there is one
+}
+
+// pagerOf makes the links of a list's page out of the address it was asked by.
+func pagerOf(r *http.Request, next *string) pager {
+	q := r.URL.Query()
+	var p pager
+	if q.Get("cursor") != "" {
+		p.First = linkWith(r, q, "")
+	}
+	if next != nil {
+		p.Next = linkWith(r, q, *next)
+	}
+	return p
+}
+
+func linkWith(r *http.Request, q url.Values, cursor string) string {
+	q.Del("cursor")
+	if cursor != "" {
+		q.Set("cursor", cursor)
+	}
+	if len(q) == 0 {
+		return r.URL.Path
+	}
+	return r.URL.Path + "?" + q.Encode()
+}
+
+// listOf returns the rows and the next cursor of an answer of the JSON API.
+func listOf[T any](answer any, err error) ([]T, *string, error) {
+	if err != nil {
+		return nil, nil, err
+	}
+	list, ok := answer.(page)
+	rows, rowsOK := list.Data.([]T)
+	if !ok || !rowsOK {
+		return nil, nil, fmt.Errorf("the answer holds %T, which is no such list", answer)
+	}
+	return rows, list.Next, nil
+}
+
+// localPath returns the path and query of a link that stays within the console,
+// and "/" for any other.
+func localPath(link string) string {
+	u, err := url.Parse(link)
+	if err != nil || u.Host != "" || u.Scheme != "" || !strings.HasPrefix(u.Path, "/") || strings.HasPrefix(u.Path, "//") ||
+		strings.ContainsAny(link, "\\\r\n\t") {
+		return "/"
+	}
+	return u.RequestURI()
+}

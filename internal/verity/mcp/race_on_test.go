@@ -1,0 +1,6 @@
+//go:build race
+
+package mcp
+
+// raceFactor is how much slower the race detector may make things.
+const raceFactor = 15
