@@ -56,13 +56,13 @@ func (a *App) guards() (admin, jobs *auth.Guard) {
 
 // verifier returns what checks the Clerk tokens of callers, or nil when Clerk is
 // not configured, and then no token is accepted.
-func (a *App) verifier(ctx context.Context) (*auth.Verifier, error) {
+func (a *App) verifier() (*auth.Verifier, error) {
 	c := a.config.Clerk
 	if c.Issuer == "" {
 		return nil, nil
 	}
-	keys, err := a.clerkKeys(ctx)
-	if err != nil || keys == nil {
+	keys, err := a.clerkKeys()
+	if err != nil {
 		return nil, err
 	}
 	return auth.NewVerifier(auth.VerifierConfig{
@@ -73,7 +73,7 @@ func (a *App) verifier(ctx context.Context) (*auth.Verifier, error) {
 
 // clerkKeys returns the key of the settings when there is one, which needs no
 // network, and else a keeper of Clerk's published keys.
-func (a *App) clerkKeys(context.Context) (auth.KeySource, error) {
+func (a *App) clerkKeys() (auth.KeySource, error) {
 	c := a.config.Clerk
 	if c.JWTKey != "" {
 		return auth.ParseStaticKey(c.JWTKey)

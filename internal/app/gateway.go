@@ -62,7 +62,7 @@ func (a *App) buildDoor(g *gateway) error {
 		return err
 	}
 	g.token = token
-	verifier, err := a.verifier(context.Background())
+	verifier, err := a.verifier()
 	if err != nil {
 		return Problems{{"CLERK_JWT_KEY", err.Error()}}
 	}

@@ -64,11 +64,15 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	raw := false
 	if len(r.Body) > 0 {
 		if int64(len(r.Body)) > c.g.cfg.MaxBody {
 			return nil, tooLarge(c.g.cfg.MaxBody)
 		}
-		if err := strictjson.Check(r.Body, maxBodyDepth); err != nil {
+		if raw = r.isRaw(); raw && a.recipient != "" {
+			return nil, invalid("body", "of a text must be JSON")
+		}
+		if err := strictjson.Check(r.Body, maxBodyDepth); err != nil && !raw {
 			return nil, unreadable(err)
 		}
 	}
@@ -76,6 +80,9 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 		return nil, err
 	}
 	out := c.g.prepare(&r, &a)
+	if raw {
+		out.header["Content-Type"] = r.Header["Content-Type"]
+	}
 	switch {
 	case !own:
 		return c.send(ctx, out)
@@ -86,6 +93,13 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 		return c.send(ctx, out)
 	}
 	return c.sendOwn(ctx, out)
+}
+
+// isRaw reports a body that is no JSON and says so, such as a form with a file.
+// Only what runs inside this program can send one.
+func (r *Request) isRaw() bool {
+	given := r.Header.Get("Content-Type")
+	return given != "" && !isJSONType(given)
 }
 
 // sendOwn sends with the middleware's own token.
