@@ -92,6 +92,8 @@ var looks = []look{
 // all of it.
 func shoot(t *testing.T, ctx context.Context, address, name string) {
 	t.Helper()
+	ctx, end := context.WithTimeout(ctx, 20*time.Second)
+	defer end()
 	err := chromedp.Do(ctx, chromedp.Navigate(address), chromedp.WaitReady(chromedp.CSS("main")), chromedp.WaitReady(chromedp.CSS("html.js")))
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)

@@ -68,6 +68,7 @@ func trafficOf(f figures, health []Connection) []traffic {
 type picture struct {
 	Kind          string // wide or tall
 	Width, Height int
+	Open          int64 // events that wait here
 	Hub           box
 	Spokes        []spoke
 }
@@ -110,23 +111,23 @@ func wayOf(a arrow, traffic int64) way {
 
 // wide draws two systems on either side, for desks; tall draws all on one side,
 // for phones.
-func wide(systems []traffic) picture {
+func wide(systems []traffic, open int64) picture {
 	const width, height, boxW, boxH, hubW = 940, 270, 180, 104, 190
-	p := picture{Kind: "wide", Width: width, Height: height, Hub: box{(width - hubW) / 2, 8, hubW, height - 16}}
+	p := picture{Kind: "wide", Width: width, Height: height, Open: open, Hub: box{(width - hubW) / 2, 8, hubW, height - 16}}
 	for i, t := range systems {
-		b := box{0, 14 + (i/2)*(boxH+34), boxW, boxH}
+		b := box{1, 14 + (i/2)*(boxH+34), boxW, boxH}
 		if i%2 == 1 {
-			b.X = width - boxW
+			b.X = width - boxW - 1
 		}
 		p.Spokes = append(p.Spokes, connect(t, b, p.Hub))
 	}
 	return p
 }
 
-func tall(systems []traffic) picture {
-	const width, boxW, boxH, hubW = 360, 112, 104, 84
+func tall(systems []traffic, open int64) picture {
+	const width, boxW, boxH, hubW = 360, 122, 104, 76
 	height := len(systems)*(boxH+20) + 6
-	p := picture{Kind: "tall", Width: width, Height: height, Hub: box{width - hubW - 1, 4, hubW, height - 8}}
+	p := picture{Kind: "tall", Width: width, Height: height, Open: open, Hub: box{width - hubW - 1, 4, hubW, height - 8}}
 	for i, t := range systems {
 		p.Spokes = append(p.Spokes, connect(t, box{1, 14 + i*(boxH+20), boxW, boxH}, p.Hub))
 	}

@@ -32,6 +32,7 @@ func functions(clock df.Clock) template.FuncMap {
 		"decisions": decisions,
 		"add":       func(a, b int) int { return a + b },
 		"short":     short,
+		"side":      func(name string) df.Side { return df.Side(name) },
 		"entry":     entryOf,
 		"named":     func(names map[string]string, id string) named { return named{id, names[id]} },
 		"way":       wayOf,

@@ -46,7 +46,6 @@ func (s *Server) overviewPage(r *http.Request) (view, error) {
 	data := overviewView{figures: f, Bars: barsOf(f), Failing: f.Unfinished[df.Failed], Quarantined: f.Unfinished[df.Quarantined]}
 	data.Health, data.HealthAt = s.checks.latest(r.Context(), glance)
 	systems := trafficOf(f, data.Health)
-	data.Wide, data.Tall = wide(systems), tall(systems)
 	data.Received = data.Bars.Total
 	for _, t := range systems {
 		data.Written, data.Refused = data.Written+t.Written, data.Refused+t.Failed
@@ -60,6 +59,7 @@ func (s *Server) overviewPage(r *http.Request) (view, error) {
 			data.Oldest = u.Oldest
 		}
 	}
+	data.Wide, data.Tall = wide(systems, data.Open), tall(systems, data.Open)
 	data.Needs = needs(f, data.Health)
 	if data.Issues, err = s.Store.OpenIssues(r.Context(), store.IssuePlace{}, 5); err != nil {
 		return view{}, err

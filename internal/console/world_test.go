@@ -197,7 +197,7 @@ func (w *world) seed() {
 		w.event(mark, now.Add(-time.Duration(i)*73*time.Minute))
 	}
 	for i := range 60 {
-		w.event(fmt.Sprintf("more-%d", i), now.Add(-time.Duration(i*i)*20*time.Second))
+		w.event(fmt.Sprintf("more-%d", i), now.Add(-time.Duration((59-i)*(59-i))*20*time.Second))
 	}
 	w.settle(now)
 	w.converged(now)

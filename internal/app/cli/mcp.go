@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -17,7 +17,7 @@ func mcpCommand() command {
 		setup: func(flags *flag.FlagSet) runner {
 			tools := flags.String("tools", "", "all, search or auto (also DFM_MCP_TOOLS)")
 			readOnly := flags.Bool("read-only", false, "offer only what changes nothing (also DFM_MCP_READ_ONLY)")
-			return func(ctx context.Context, env environment, args []string) error {
+			return func(ctx context.Context, env Environment, args []string) error {
 				if len(args) > 0 {
 					return usageError("mcp takes no arguments")
 				}
@@ -35,7 +35,7 @@ func mcpCommand() command {
 
 // serveMCP keeps standard output for the protocol: whatever else a library might
 // print there goes where the log goes.
-func serveMCP(ctx context.Context, env environment) error {
+func serveMCP(ctx context.Context, env Environment) error {
 	out := env.Stdout
 	if out == os.Stdout {
 		defer func(file *os.File) { os.Stdout = file }(os.Stdout)
@@ -45,7 +45,7 @@ func serveMCP(ctx context.Context, env environment) error {
 	if err != nil {
 		return err
 	}
-	options := app.Options{Log: logger(env, config), Clock: time.Now, Version: version()}
+	options := app.Options{Log: logger(env, config), Clock: time.Now, Version: env.Version}
 	if err := app.ServeMCP(ctx, config, options, env.Stdin, out); err != nil {
 		return fmt.Errorf("serve MCP: %w", err)
 	}

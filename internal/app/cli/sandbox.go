@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -23,7 +23,7 @@ func sandboxCommand() command {
 			}
 			connect := flags.String("connect", "http://127.0.0.1:3002", "base URL of the web app that gets the webhooks")
 			asJSON := flags.Bool("json", false, "print the settings as JSON")
-			return func(ctx context.Context, env environment, _ []string) error {
+			return func(ctx context.Context, env Environment, _ []string) error {
 				chosen := map[string]string{}
 				for name, address := range addresses {
 					if *address != "" {
@@ -41,7 +41,7 @@ func sandboxCommand() command {
 const sandboxKey = "c2FuZGJveC1vbmx5LXNhbmRib3gtb25seS1zYW5kYm8="
 
 // runSandbox prints the settings that lead a dfm serve here, and stays up.
-func runSandbox(ctx context.Context, env environment, addresses map[string]string, connect string, asJSON bool) (err error) {
+func runSandbox(ctx context.Context, env Environment, addresses map[string]string, connect string, asJSON bool) (err error) {
 	world := sandbox.New(sandbox.Config{
 		TimeScale: 0.1, Addresses: addresses, Aloware: alowareworld.Config{BasicUser: "sandbox", BasicPass: "sandbox"},
 	})

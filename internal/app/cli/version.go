@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -7,12 +7,6 @@ import (
 	"runtime"
 	"runtime/debug"
 )
-
-// release is the version of this tree; release builds put the tag here with
-// -ldflags "-X main.release=v1.2.3".
-var release = "0.1.0-dev"
-
-func version() string { return release }
 
 // commit is the revision that was built, as far as the Go tool noted it.
 func commit() string {
@@ -33,11 +27,11 @@ func versionCommand() command {
 		name: "version", summary: "print version, commit and Go version", example: "dfm version --json",
 		setup: func(flags *flag.FlagSet) runner {
 			asJSON := flags.Bool("json", false, "print JSON")
-			return func(_ context.Context, env environment, _ []string) error {
+			return func(_ context.Context, env Environment, _ []string) error {
 				if *asJSON {
-					return printJSON(env.Stdout, map[string]string{"version": version(), "commit": commit(), "go": runtime.Version()})
+					return printJSON(env.Stdout, map[string]string{"version": env.Version, "commit": commit(), "go": runtime.Version()})
 				}
-				_, err := fmt.Fprintf(env.Stdout, "dfm %s (commit %s, %s)\n", version(), commit(), runtime.Version())
+				_, err := fmt.Fprintf(env.Stdout, "dfm %s (commit %s, %s)\n", env.Version, commit(), runtime.Version())
 				return err
 			}
 		},

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/df-middleware/dfm/internal/egress"
 	"github.com/df-middleware/dfm/internal/sandbox"
 	"github.com/df-middleware/dfm/internal/sandbox/alowareworld"
 	"github.com/df-middleware/dfm/internal/sandbox/ghlworld"
@@ -25,7 +26,7 @@ func demoCommand() command {
 			once := flags.Bool("once", false, "end after the story; exit 0 only if every step held")
 			asJSON := flags.Bool("json", false, "print the steps as JSON")
 			keep := flags.String("log", "", "file for the server's log (default: thrown away)")
-			return func(ctx context.Context, env environment, _ []string) error {
+			return func(ctx context.Context, env Environment, _ []string) error {
 				return demo(ctx, env, demoOptions{once: *once, json: *asJSON, log: *keep})
 			}
 		},
@@ -45,7 +46,7 @@ const (
 
 // demo starts the sandbox here and the server as a process of its own, so that
 // the story can really kill it.
-func demo(ctx context.Context, env environment, o demoOptions) (err error) {
+func demo(ctx context.Context, env Environment, o demoOptions) (err error) {
 	folder, err := os.MkdirTemp("", "dfm-demo-")
 	if err != nil {
 		return err
@@ -73,10 +74,10 @@ func demo(ctx context.Context, env environment, o demoOptions) (err error) {
 	return play(ctx, env, o, world, server)
 }
 
-func play(ctx context.Context, env environment, o demoOptions, world *sandbox.World, server *child) error {
+func play(ctx context.Context, env Environment, o demoOptions, world *sandbox.World, server *child) error {
 	stage := &story.Stage{
 		World: world, Server: server, AdminSecret: demoAdmin, GatewayKey: demoKey,
-		Client: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 16}},
+		Client: &http.Client{Timeout: 30 * time.Second, Transport: egress.NewTransport()},
 	}
 	defer stage.Client.CloseIdleConnections()
 	steps := append(story.Contacts(), story.Gateway()...)
@@ -126,7 +127,7 @@ type resultView struct {
 }
 
 // printResults prints the table of what happened and what it proves.
-func printResults(env environment, o demoOptions, results []story.Result) error {
+func printResults(env Environment, o demoOptions, results []story.Result) error {
 	views := make([]resultView, len(results))
 	for i, r := range results {
 		views[i] = resultView{Step: r.Name, Proves: r.Proves, Held: r.Err == nil, Seen: r.Seen, TookMS: float64(r.Took.Milliseconds())}

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -19,7 +19,7 @@ import (
 func binary(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "dfm")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, "github.com/df-middleware/dfm/cmd/dfm")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if said, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build dfm: %v\n%s", err, said)

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -26,7 +26,7 @@ func keysCommand() command {
 			flags.DurationVar(&o.expires, "expires", 0, "life of the key to create, such as 2160h; 0 for no end")
 			flags.DurationVar(&o.overlap, "overlap", 24*time.Hour, "how long a rotated key goes on working")
 			flags.BoolVar(&o.json, "json", false, "print JSON")
-			return func(ctx context.Context, env environment, args []string) error { return manageKeys(ctx, env, o, args) }
+			return func(ctx context.Context, env Environment, args []string) error { return manageKeys(ctx, env, o, args) }
 		},
 	}
 }
@@ -37,7 +37,7 @@ type keyOptions struct {
 	json             bool
 }
 
-func manageKeys(ctx context.Context, env environment, o keyOptions, args []string) (err error) {
+func manageKeys(ctx context.Context, env Environment, o keyOptions, args []string) (err error) {
 	action, id := "", ""
 	if len(args) > 0 {
 		action = args[0]
@@ -67,7 +67,7 @@ func manageKeys(ctx context.Context, env environment, o keyOptions, args []strin
 	return keyAction(auth.WithActor(ctx, "command line"), env, o, keys, action, id)
 }
 
-func keyAction(ctx context.Context, env environment, o keyOptions, keys *auth.Keys, action, id string) error {
+func keyAction(ctx context.Context, env Environment, o keyOptions, keys *auth.Keys, action, id string) error {
 	switch action {
 	case "list":
 		return listKeys(ctx, env, o, keys)
@@ -88,7 +88,7 @@ func keyAction(ctx context.Context, env environment, o keyOptions, keys *auth.Ke
 	return showKey(env, o, key, text.Reveal(), err)
 }
 
-func showKey(env environment, o keyOptions, key auth.Key, text string, err error) error {
+func showKey(env Environment, o keyOptions, key auth.Key, text string, err error) error {
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func showKey(env environment, o keyOptions, key auth.Key, text string, err error
 	return err
 }
 
-func listKeys(ctx context.Context, env environment, o keyOptions, keys *auth.Keys) error {
+func listKeys(ctx context.Context, env Environment, o keyOptions, keys *auth.Keys) error {
 	list, err := keys.List(ctx)
 	if err != nil {
 		return err

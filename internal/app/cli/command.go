@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -20,11 +20,12 @@ const (
 	exitUsage  = 2 // bad usage or settings
 )
 
-// environment is what a command touches of the world.
-type environment struct {
+// Environment is what a command touches of the world.
+type Environment struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	Lookup         app.Lookup
+	Lookup         app.Lookup // finds variables, as os.LookupEnv does
+	Version        string
 }
 
 // command is one thing that dfm does.
@@ -37,7 +38,7 @@ type command struct {
 	setup func(flags *flag.FlagSet) runner
 }
 
-type runner func(ctx context.Context, env environment, args []string) error
+type runner func(ctx context.Context, env Environment, args []string) error
 
 // usageError is a wrong use of a command.
 type usageError string
@@ -47,11 +48,12 @@ func (e usageError) Error() string { return string(e) }
 func commands() []command {
 	return []command{
 		serveCommand(), mcpCommand(), demoCommand(), sandboxCommand(), migrateCommand(), doctorCommand(), catalogCommand(),
-		keysCommand(), versionCommand(),
+		keysCommand(), exportCommand(), versionCommand(),
 	}
 }
 
-func run(ctx context.Context, env environment, args []string) int {
+// Run runs the command that the arguments name and returns the exit code.
+func Run(ctx context.Context, env Environment, args []string) int {
 	if len(args) == 2 && args[0] == "help" {
 		args = []string{args[1], "--help"}
 	}
@@ -71,25 +73,39 @@ func run(ctx context.Context, env environment, args []string) int {
 	return runCommand(ctx, env, all[at], args[1:])
 }
 
-func runCommand(ctx context.Context, env environment, c command, args []string) int {
+func runCommand(ctx context.Context, env Environment, c command, args []string) int {
 	flags := flag.NewFlagSet("dfm "+c.name, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	do := c.setup(flags)
-	err := flags.Parse(args)
+	plain, err := parse(flags, args)
 	if errors.Is(err, flag.ErrHelp) {
 		printCommandHelp(env.Stdout, c, flags)
 		return exitOK
 	}
 	if err == nil {
-		err = do(ctx, env, flags.Args())
+		err = do(ctx, env, plain)
 	} else {
 		err = usageError(err.Error())
 	}
 	return report(env, c, err)
 }
 
+// parse reads flags wherever they stand, before or after the plain arguments,
+// which it returns.
+func parse(flags *flag.FlagSet, args []string) (plain []string, err error) {
+	for {
+		if err := flags.Parse(args); err != nil {
+			return nil, err
+		}
+		if flags.NArg() == 0 {
+			return plain, nil
+		}
+		plain, args = append(plain, flags.Arg(0)), flags.Args()[1:]
+	}
+}
+
 // report prints what went wrong and returns the exit code.
-func report(env environment, c command, err error) int {
+func report(env Environment, c command, err error) int {
 	var usage usageError
 	var problems app.Problems
 	switch {
@@ -136,7 +152,7 @@ func printJSON(w io.Writer, value any) error {
 }
 
 // load reads the settings from the environment and .env.
-func load(env environment) (app.Config, error) {
+func load(env Environment) (app.Config, error) {
 	lookup, err := app.WithDotenv(env.Lookup, ".env")
 	if err != nil {
 		return app.Config{}, usageError(err.Error())

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -22,7 +22,7 @@ func serveCommand() command {
 		example: "dfm serve --roles gateway,web",
 		setup: func(flags *flag.FlagSet) runner {
 			roles := flags.String("roles", "", "which of gateway, web, worker, scheduler to run (default all; also DFM_ROLES)")
-			return func(ctx context.Context, env environment, args []string) error {
+			return func(ctx context.Context, env Environment, args []string) error {
 				if len(args) > 0 {
 					return usageError("serve takes no arguments")
 				}
@@ -46,14 +46,14 @@ func overlay(lookup app.Lookup, name, value string) app.Lookup {
 }
 
 // logger writes to standard error, without secrets and personal data.
-func logger(env environment, config app.Config) *slog.Logger {
+func logger(env Environment, config app.Config) *slog.Logger {
 	redactor := config.Redactor()
 	return observe.NewLogger(env.Stderr, config.LogLevel, config.LogFormat, func(next slog.Handler) slog.Handler {
 		return egress.RedactHandler(next, redactor)
 	})
 }
 
-func serve(ctx context.Context, env environment) error {
+func serve(ctx context.Context, env Environment) error {
 	config, err := load(env)
 	if err != nil {
 		return err
@@ -64,11 +64,11 @@ func serve(ctx context.Context, env environment) error {
 		debug.SetGCPercent(300)
 	}
 	log := logger(env, config)
-	a, err := app.New(ctx, config, app.Options{Log: log, Clock: time.Now, Version: version()})
+	a, err := app.New(ctx, config, app.Options{Log: log, Clock: time.Now, Version: env.Version})
 	if err != nil {
 		return fmt.Errorf("start: %w", err)
 	}
-	log.Info("starting", "version", version(), "settings", config.String())
+	log.Info("starting", "version", env.Version, "settings", config.String())
 	if err := a.Start(ctx); err != nil {
 		return fmt.Errorf("start: %w", err)
 	}

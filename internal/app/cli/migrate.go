@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -18,7 +18,7 @@ func migrateCommand() command {
 		example: "dfm migrate status",
 		setup: func(flags *flag.FlagSet) runner {
 			asJSON := flags.Bool("json", false, "print JSON")
-			return func(ctx context.Context, env environment, args []string) error {
+			return func(ctx context.Context, env Environment, args []string) error {
 				if len(args) != 1 {
 					return usageError("say up, down or status")
 				}
@@ -28,7 +28,7 @@ func migrateCommand() command {
 	}
 }
 
-func migrate(ctx context.Context, env environment, way string, asJSON bool) (err error) {
+func migrate(ctx context.Context, env Environment, way string, asJSON bool) (err error) {
 	config, err := load(env)
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ type migrationView struct {
 	AppliedAt *time.Time `json:"appliedAt"`
 }
 
-func printMigrations(env environment, list []store.Migration, asJSON bool, state, none string) error {
+func printMigrations(env Environment, list []store.Migration, asJSON bool, state, none string) error {
 	views := make([]migrationView, len(list))
 	for i, m := range list {
 		views[i] = migrationView{Version: m.Version, Name: m.Name}

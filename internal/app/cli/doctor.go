@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -16,17 +16,17 @@ func doctorCommand() command {
 		example: "dfm doctor --json",
 		setup: func(flags *flag.FlagSet) runner {
 			asJSON := flags.Bool("json", false, "print JSON")
-			return func(ctx context.Context, env environment, _ []string) error { return doctor(ctx, env, *asJSON) }
+			return func(ctx context.Context, env Environment, _ []string) error { return doctor(ctx, env, *asJSON) }
 		},
 	}
 }
 
-func doctor(ctx context.Context, env environment, asJSON bool) error {
+func doctor(ctx context.Context, env Environment, asJSON bool) error {
 	config, err := load(env)
 	if err != nil {
 		return err
 	}
-	a, err := app.New(ctx, config, app.Options{Log: slog.New(slog.DiscardHandler), Clock: time.Now, Version: version()})
+	a, err := app.New(ctx, config, app.Options{Log: slog.New(slog.DiscardHandler), Clock: time.Now, Version: env.Version})
 	if err != nil {
 		return err
 	}

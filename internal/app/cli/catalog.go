@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -21,7 +21,7 @@ func catalogCommand() command {
 		example: "dfm catalog lint ./verity.json",
 		setup: func(flags *flag.FlagSet) runner {
 			asJSON := flags.Bool("json", false, "print JSON")
-			return func(ctx context.Context, env environment, args []string) error {
+			return func(ctx context.Context, env Environment, args []string) error {
 				if len(args) == 0 || len(args) > 2 || (args[0] != "lint" && args[0] != "show") {
 					return usageError("say lint or show, and where the catalogue is unless VERITY_CATALOG_PATH says so")
 				}
@@ -42,7 +42,7 @@ func catalogCommand() command {
 	}
 }
 
-func catalogLocation(env environment, args []string) (string, error) {
+func catalogLocation(env Environment, args []string) (string, error) {
 	if len(args) == 1 {
 		return args[0], nil
 	}
@@ -68,7 +68,7 @@ func readCatalog(ctx context.Context, location string) (*catalogue.Catalogue, er
 }
 
 // lint prints every problem and fails when any is an error.
-func lint(env environment, c *catalogue.Catalogue, asJSON bool) error {
+func lint(env Environment, c *catalogue.Catalogue, asJSON bool) error {
 	problems := append(c.Problems, c.CheckSchemas()...)
 	failed := false
 	for _, p := range problems {
@@ -90,7 +90,7 @@ func lint(env environment, c *catalogue.Catalogue, asJSON bool) error {
 	return nil
 }
 
-func show(env environment, c *catalogue.Catalogue, asJSON bool) error {
+func show(env Environment, c *catalogue.Catalogue, asJSON bool) error {
 	if asJSON {
 		listing, _ := c.Listing("", "")
 		_, err := env.Stdout.Write(append(listing, '\n'))

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/df-middleware/dfm/internal/egress"
 	"github.com/df-middleware/dfm/internal/sandbox"
 )
 
@@ -122,11 +123,13 @@ func (c *child) ready(ctx context.Context) error {
 }
 
 func answers(ctx context.Context, url string) bool {
+	transport := egress.NewTransport()
+	defer transport.CloseIdleConnections()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return false
 	}
-	response, err := http.DefaultTransport.RoundTrip(request)
+	response, err := transport.RoundTrip(request)
 	if err != nil {
 		return false
 	}

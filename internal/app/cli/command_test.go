@@ -1,0 +1,90 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// said is what a run printed and how it ended.
+type said struct {
+	out, err string
+	code     int
+}
+
+func run(t *testing.T, settings map[string]string, args ...string) said {
+	t.Helper()
+	var out, err bytes.Buffer
+	code := Run(t.Context(), Environment{
+		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &err, Version: "1.2.3",
+		Lookup: func(name string) (string, bool) { value, ok := settings[name]; return value, ok },
+	}, args)
+	return said{out.String(), err.String(), code}
+}
+
+func TestEveryCommandHelpsWithAnExample(t *testing.T) {
+	t.Parallel()
+	help := run(t, nil, "help")
+	for _, c := range commands() {
+		if !strings.Contains(help.out, c.name) {
+			t.Errorf("help does not name %s", c.name)
+		}
+		for _, args := range [][]string{{c.name, "--help"}, {"help", c.name}} {
+			got := run(t, nil, args...)
+			if got.code != exitOK || !strings.Contains(got.out, "Example: dfm "+c.name) {
+				t.Errorf("%v: %+v", args, got)
+			}
+		}
+	}
+}
+
+func TestWrongUseIsTwoAndSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{}, {"bake"}, {"serve", "now"}, {"serve", "--nope"}, {"migrate"}, {"migrate", "sideways"}, {"catalog"}, {"catalog", "lint"},
+		{"keys", "rotate"}, {"keys", "list", "id"}, {"export"}, {"mcp", "x"},
+	} {
+		if got := run(t, map[string]string{"DATABASE_URL": "sqlite:" + filepath.Join(t.TempDir(), "x.db")}, args...); got.code != exitUsage {
+			t.Errorf("%v: %+v", args, got)
+		}
+	}
+}
+
+func TestBadSettingsAreListedTogether(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"serve", "doctor", "mcp"} {
+		got := run(t, map[string]string{"PORT": "x", "HOST": "nowhere.example"}, command)
+		if got.code != exitUsage || !strings.Contains(got.err, "PORT") || !strings.Contains(got.err, "HOST") || got.out != "" {
+			t.Errorf("%s: %+v", command, got)
+		}
+	}
+}
+
+func TestFlagsMayStandBehindTheArguments(t *testing.T) {
+	t.Parallel()
+	settings := map[string]string{"DATABASE_URL": "sqlite:" + filepath.Join(t.TempDir(), "x.db"), "LOG_LEVEL": "error"}
+	got := run(t, settings, "migrate", "up", "--json")
+	var applied []struct{ Version int }
+	if err := json.Unmarshal([]byte(got.out), &applied); err != nil || got.code != exitOK || len(applied) == 0 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	made := run(t, settings, "keys", "create", "--name", "billing", "--json")
+	var key struct{ ID, Key string }
+	if err := json.Unmarshal([]byte(made.out), &key); err != nil || !strings.HasPrefix(key.Key, "dfm_") {
+		t.Fatalf("%+v, %v", made, err)
+	}
+	if got := run(t, settings, "keys", "list"); got.code != exitOK || !strings.Contains(got.out, "billing") || strings.Contains(got.out, key.Key) {
+		t.Errorf("%+v", got)
+	}
+	if got := run(t, settings, "keys", "revoke", key.ID); got.code != exitOK {
+		t.Errorf("%+v", got)
+	}
+	if got := run(t, settings, "migrate", "status"); got.code != exitOK || !strings.Contains(got.out, "0001_spine  applied") {
+		t.Errorf("%+v", got)
+	}
+	if got := run(t, nil, "version", "--json"); got.code != exitOK || !strings.Contains(got.out, `"1.2.3"`) {
+		t.Errorf("%+v", got)
+	}
+}
