@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/df-middleware/dfm/internal/sandbox"
 	"github.com/df-middleware/dfm/internal/store"
 )
 
@@ -53,6 +55,18 @@ func TestOAuth(t *testing.T) {
 			t.Fatal(err)
 		}
 		inAloware(t, world.Aloware.Contact, 1)
+		given := accessTokens(world)
+		if len(given) != 2 {
+			t.Errorf("GHL was called with %d tokens, want the first and its successor", len(given))
+		}
+		for _, given := range given {
+			journal.secret("an access token", given)
+			for _, stored := range first {
+				if strings.Contains(stored, given) {
+					t.Error("the access token is stored as it is")
+				}
+			}
+		}
 		if after := tokens(t, db, world.GHL.Settings().LocationID); after[0] == first[0] || after[1] == first[1] {
 			t.Error("the tokens were not replaced, though the old ones had expired")
 		}
@@ -84,10 +98,20 @@ func tokens(t *testing.T, db store.Engine, location string) [2]string {
 	if err != nil || access == "" || refresh == "" {
 		t.Fatalf("stored tokens of %d and %d letters, %v", len(access), len(refresh), err)
 	}
-	if strings.HasPrefix(access, "eyJ") || strings.Count(access, ".") == 2 {
-		t.Error("the access token is stored as it is")
-	}
 	return [2]string{access, refresh}
+}
+
+// accessTokens lists the tokens that GHL was called with: the first one and
+// the one that it was refreshed to.
+func accessTokens(world *sandbox.World) []string {
+	var given []string
+	for _, r := range world.GHL.Requests() {
+		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if ok && !slices.Contains(given, token) {
+			given = append(given, token)
+		}
+	}
+	return given
 }
 
 func inAloware[C any](t *testing.T, look func(string) (C, bool), n int) {

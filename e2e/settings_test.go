@@ -182,8 +182,12 @@ func TestDoctor(t *testing.T) {
 	if code, states := check(env.with(settings{"ALOWARE_API_TOKEN": "a-wrong-token-100"})); code != 1 || states["aloware"] != "failed" || states["ghl"] != "ok" {
 		t.Errorf("a wrong token: exit %d, %v", code, states)
 	}
-	if code, states := check(basics(sqliteURL(t), t.TempDir()).with(settings{"VERITY_BASE_URL": world.Verity.URL()})); code != 1 || states["schema"] != "failed" || states["ghl"] != "not_configured" {
-		t.Errorf("an empty database: exit %d, %v", code, states)
+	empty := basics(sqliteURL(t), t.TempDir()).with(settings{"VERITY_BASE_URL": world.Verity.URL()})
+	if code, states := check(empty); code != 0 || states["schema"] != "ok" || states["ghl"] != "not_configured" {
+		t.Errorf("an empty database that serve would migrate: exit %d, %v", code, states)
+	}
+	if code, states := check(empty.with(settings{"DFM_AUTO_MIGRATE": "false"})); code != 1 || states["schema"] != "failed" {
+		t.Errorf("an empty database that nobody migrates: exit %d, %v", code, states)
 	}
 	if err := world.GHL.Close(); err != nil {
 		t.Fatal(err)

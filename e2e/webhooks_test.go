@@ -46,7 +46,7 @@ func proofs(t *testing.T, world *sandbox.World, p *process) {
 	flow := func() []byte {
 		return encoded(map[string]any{"contact_id": "nobody" + uuid()[:8], "first_name": "Ada"})
 	}
-	call := func() []byte { return fromAloware("Contact-Updated", map[string]any{"id": 1, "notes": uuid()}).body }
+	dialler := func() []byte { return fromAloware("Contact-Updated", map[string]any{"id": 1, "notes": uuid()}).body }
 	header := func(name, value string) http.Header { return http.Header{name: {value}} }
 	tests := []struct {
 		name, path string
@@ -67,11 +67,11 @@ func proofs(t *testing.T, world *sandbox.World, p *process) {
 		{"shared secret", "ghl/workflow", flow(), func([]byte) http.Header { return header("X-Ghl-Webhook-Secret", workflowSecret) }, 200},
 		{"wrong secret", "ghl/workflow", flow(), func([]byte) http.Header { return header("X-Ghl-Webhook-Secret", workflowSecret+"x") }, 401},
 		{"no secret", "ghl/workflow", flow(), func([]byte) http.Header { return nil }, 401},
-		{"basic with colons", "aloware", call(), func([]byte) http.Header { return basicHeader(basicUser, basicPass) }, 200},
-		{"bearer", "aloware", call(), func([]byte) http.Header { return header("Authorization", "Bearer e2e-aloware-bearer-96") }, 200},
-		{"basic cut at a colon", "aloware", call(), func([]byte) http.Header { return basicHeader(basicUser, "pass") }, 401},
-		{"wrong user", "aloware", call(), func([]byte) http.Header { return basicHeader("E2E", basicPass) }, 401},
-		{"nothing", "aloware", call(), func([]byte) http.Header { return nil }, 401},
+		{"basic with colons", "aloware", dialler(), func([]byte) http.Header { return basicHeader(basicUser, basicPass) }, 200},
+		{"bearer", "aloware", dialler(), func([]byte) http.Header { return header("Authorization", "Bearer e2e-aloware-bearer-96") }, 200},
+		{"basic cut at a colon", "aloware", dialler(), func([]byte) http.Header { return basicHeader(basicUser, "pass") }, 401},
+		{"wrong user", "aloware", dialler(), func([]byte) http.Header { return basicHeader("E2E", basicPass) }, 401},
+		{"nothing", "aloware", dialler(), func([]byte) http.Header { return nil }, 401},
 	}
 	for _, test := range tests {
 		d := delivery{"/api/webhooks/" + test.path, test.prove(test.body), test.body}

@@ -47,9 +47,9 @@ func (t *texts) Owner(ctx context.Context, e df.Event) (string, error) {
 // somebody who had said stop.
 func (t *texts) Witness(ctx context.Context, personID string, e df.Event) error {
 	contact, seen := e.Notice.Contact, t.contacted(e)
-	flagged := contact != nil && (contact.DoNotCall != nil || contact.DoNotText != nil)
-	if !flagged && seen.Phone == "" {
-		return nil
+	flagged, err := t.flagged(ctx, e)
+	if err != nil || !flagged && seen.Phone == "" {
+		return err
 	}
 	return t.store.InTx(ctx, func(tx store.Tx) error {
 		if seen.Phone != "" {
@@ -73,6 +73,20 @@ func (t *texts) Witness(ctx context.Context, personID string, e df.Event) error 
 		return err
 	})
 }
+
+// flagged reports whether the event carries do-not-contact flags that are not
+// known yet. Nearly every event of GHL's carries some, and nearly none is news.
+func (t *texts) flagged(ctx context.Context, e df.Event) (bool, error) {
+	contact := e.Notice.Contact
+	if contact == nil || contact.DoNotCall == nil && contact.DoNotText == nil {
+		return false, nil
+	}
+	known, err := store.FlagsOf(ctx, t.store, df.Side(e.Source), contact.ID)
+	news := known.AskedText != nil || known.AskedCall != nil || differs(contact.DoNotText, known.Text) || differs(contact.DoNotCall, known.Call)
+	return news, err
+}
+
+func differs(now, was *bool) bool { return now != nil && (was == nil || *was != *now) }
 
 // contacted is the text or call to a customer that an event reports, if any.
 func (t *texts) contacted(e df.Event) consent.Contacted {

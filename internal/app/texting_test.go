@@ -4,14 +4,18 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/df-middleware/dfm/internal/consent"
 	"github.com/df-middleware/dfm/internal/df"
 	"github.com/df-middleware/dfm/internal/sandbox"
+	"github.com/df-middleware/dfm/internal/sandbox/alowareworld"
 	"github.com/df-middleware/dfm/internal/sandbox/carrier"
 	"github.com/df-middleware/dfm/internal/sandbox/ghlworld"
 	"github.com/df-middleware/dfm/internal/sandbox/stage"
@@ -367,4 +371,113 @@ func TestBroadcastsAndUnreadableTextsAreKept(t *testing.T) {
 			t.Errorf("%d contacts were made", n)
 		}
 	})
+}
+
+// D-30, D-31: a do-not-disturb that a person sets in GHL reached no other system.
+func TestAFlagThatAPersonSetsIsAnOptOutEverywhere(t *testing.T) {
+	eachTexting(t, func(t *testing.T, w textingWorld) {
+		w.says("hello")
+		c := w.contact(t)
+		settle(t, w.World, w.app)
+		if err := w.GHL.SetDND(c.ID, "SMS", "active"); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, 10*time.Second, func() error {
+			states, err := w.app.store.Consents(t.Context(), customerPhone)
+			if there, _ := w.Aloware.Contact(customerPhone); err != nil || states[customerPhone].Status != "opted_out" || !there.DNC {
+				return fmt.Errorf("%+v, %v, in Aloware %v", states, err, there.DNC)
+			}
+			return nil
+		})
+		settle(t, w.World, w.app)
+		m, err := w.delivery(t, c.ID, "message-000000000009", "hello?")
+		if m != http.StatusOK {
+			t.Fatal(m, err)
+		}
+		settle(t, w.World, w.app)
+		if n := len(w.Verity.Texts()); n != 0 {
+			t.Errorf("%d texts were sent", n)
+		}
+	})
+}
+
+func TestACallAfterAnOptOutIsAnIncident(t *testing.T) {
+	eachTexting(t, func(t *testing.T, w textingWorld) {
+		if _, err := w.Aloware.CreateContact(customerPhone, map[string]string{"first_name": "Dana"}); err != nil {
+			t.Fatal(err)
+		}
+		body := encodeJSON(t, map[string]any{"type": "message.received", "messageId": "tx_old", "direction": "inbound", "from": customerPhone,
+			"to": ourPhone, "body": "please stop calling me", "timestamp": time.Now().Add(-time.Hour).UTC().Format(time.RFC3339Nano)})
+		postOK(t, w.app.URL("web")+"/api/webhooks/texting", http.Header{"X-Texting-Signature": {w.Carrier.DFSignature(body)}}, body)
+		settle(t, w.World, w.app)
+		w.Aloware.PlayCall(customerPhone, alowareworld.Call{})
+		w.passing(t, func() error {
+			incidents, err := w.app.store.Incidents(t.Context(), 10)
+			if err != nil || len(incidents) != 1 || incidents[0].Scope != "call" {
+				return fmt.Errorf("%+v, %v", incidents, err)
+			}
+			return nil
+		})
+	})
+}
+
+func (w textingWorld) admin(t *testing.T, path string) (int, []byte) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.app.URL("web")+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("X-DF-ADMIN-SECRET", "test-admin-secret")
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	data, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.StatusCode, data
+}
+
+func TestTheAdminAPIShowsOptOutsAndTheirEvidence(t *testing.T) {
+	eachTexting(t, func(t *testing.T, w textingWorld) {
+		w.says("STOP")
+		settle(t, w.World, w.app)
+		status, body := w.admin(t, "/api/admin/optouts?phone=(500)%20555-0111&status=opted_out")
+		if status != http.StatusOK || !bytes.Contains(body, []byte(`"phoneNumber":"+15005550111"`)) || !bytes.Contains(body, []byte(`"nextCursor":null`)) {
+			t.Errorf("%d %s", status, body)
+		}
+		for _, format := range []string{"json", "csv"} {
+			status, evidence := w.admin(t, "/api/admin/optouts/evidence?phone=%2B15005550111&format="+format)
+			if proof, err := consent.VerifyExport(bytes.NewReader(evidence)); status != http.StatusOK || err != nil || proof.Links == 0 {
+				t.Errorf("%s: %d, %+v, %v", format, status, proof, err)
+			}
+		}
+		for path, want := range map[string]int{
+			"/api/admin/optouts/targets?phone=%2B15005550111": 200, "/api/admin/optouts/reviews": 200, "/api/admin/optouts/incidents": 200,
+			"/api/admin/optouts?phone=hello": 400, "/api/admin/optouts?status=maybe": 400, "/api/admin/optouts?limit=0": 400,
+			"/api/admin/optouts/evidence?from=yesterday": 400,
+		} {
+			if status, body := w.admin(t, path); status != want {
+				t.Errorf("%s: %d %s", path, status, body)
+			}
+		}
+		var out bytes.Buffer
+		err := ExportOptOuts(t.Context(), w.app.config, Options{Log: slog.New(slog.DiscardHandler), Clock: time.Now}, ExportQuery{Format: "csv"}, &out)
+		if w.app.store.Name() == "postgres" && (err != nil || out.Len() == 0) {
+			t.Errorf("exported %d bytes, %v", out.Len(), err)
+		}
+	})
+}
+
+func TestTextingSettings(t *testing.T) {
+	env := map[string]string{"TEXTING_TELNYX_PUBLIC_KEYS": "nonsense", "TEXTING_STANDARD_SECRETS": "whsec_AAAA", "DFM_OWN_NUMBERS": "12",
+		"TEXTING_SYNC_TO_ALOWARE": "perhaps"}
+	_, err := Load(func(name string) (string, bool) { value, ok := env[name]; return value, ok })
+	for name := range env {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s is not complained about: %v", name, err)
+		}
+	}
 }

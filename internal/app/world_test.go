@@ -89,14 +89,18 @@ func start(t testing.TB, world *sandbox.World, a *App) {
 	if err := a.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), StopTime)
-		defer cancel()
-		if err := a.Stop(ctx); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { stop(t, a) })
 	world.Connect(a.URL("web"))
+}
+
+// stop stops the program, also when the test's own context has ended.
+func stop(t testing.TB, a *App) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), StopTime)
+	defer cancel()
+	if err := a.Stop(ctx); err != nil {
+		t.Error(err)
+	}
 }
 
 // skipping is a clock that runs as real time does and can skip some.

@@ -5,6 +5,7 @@ package console_test
 import (
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -16,6 +17,8 @@ import (
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/df-middleware/dfm/internal/df"
 )
 
 // artifacts is where screenshots go. Git ignores it.
@@ -34,7 +37,7 @@ func chrome(t *testing.T) (ctx context.Context, complaints func() []string) {
 	t.Cleanup(stop)
 	ctx, leave := chromedp.NewContext(ctx)
 	t.Cleanup(leave)
-	ctx, end := context.WithTimeout(ctx, 4*time.Minute)
+	ctx, end := context.WithTimeout(ctx, 8*time.Minute)
 	t.Cleanup(end)
 	var mu sync.Mutex
 	var said []string
@@ -98,7 +101,8 @@ func shoot(t *testing.T, ctx context.Context, address, name string) {
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
-	sideways, err := chromedp.Run(ctx, chromedp.Evaluate[int64](`document.documentElement.scrollWidth - document.documentElement.clientWidth`))
+	sideways, err := chromedp.Run(ctx, chromedp.Evaluate[int64](
+		`Math.max(...[document.documentElement, ...document.querySelectorAll(".card")].map(e => e.scrollWidth - e.clientWidth))`))
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
@@ -111,6 +115,47 @@ func shoot(t *testing.T, ctx context.Context, address, name string) {
 	}
 	if err := os.WriteFile(filepath.Join(artifacts, name+".png"), picture, 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// axe installs axe-core, which knows the rules of accessible pages, outside the
+// source tree, and returns its text.
+func axe(t *testing.T) string {
+	t.Helper()
+	folder, err := filepath.Abs("../../artifacts/axe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(folder, "node_modules", "axe-core", "axe.min.js")
+	if _, err := os.Stat(file); err != nil {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		if out, err := exec.CommandContext(ctx, "npm", "install", "--no-audit", "--no-fund", "--prefix", folder, "axe-core@4.10.3").CombinedOutput(); err != nil {
+			t.Fatalf("install axe-core: %v\n%s", err, out)
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// judge has axe look at the page that is shown, and fails the test with what it
+// finds.
+func judge(t *testing.T, ctx context.Context, axe, name string) {
+	t.Helper()
+	found, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](axe+`;axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})
+		.then(r => r.violations.flatMap(v => v.nodes.map(n => v.id + ": " + n.target.join(" ") + ": " + n.failureSummary)))`,
+		chromedp.EvalAwaitPromise))
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	for _, one := range found {
+		t.Errorf("%s: %s", name, one)
 	}
 }
 
@@ -135,7 +180,9 @@ func TestEveryPageInARealBrowserWithoutComplaints(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, complaints := chrome(t)
+	rules := axe(t)
 	shoot(t, ctx, w.URL+"/sign-in", "sign-in")
+	judge(t, ctx, rules, "sign-in")
 	signInAt(t, ctx, w)
 	for _, how := range looks {
 		if err := chromedp.Do(ctx, chromedp.EmulateViewport(how.width, how.height)); err != nil {
@@ -147,9 +194,52 @@ func TestEveryPageInARealBrowserWithoutComplaints(t *testing.T) {
 		}
 		for name, path := range w.pagesToSee() {
 			shoot(t, ctx, w.URL+path, name+"-"+how.name)
+			if how.name != "phone-dark" { // its colours are those of dark, its places those of phone-light
+				judge(t, ctx, rules, name+"-"+how.name)
+			}
 			if heard := complaints(); heard != nil {
 				t.Errorf("%s, %s: the browser complains: %q", name, how.name, heard)
 			}
 		}
+	}
+}
+
+func TestAnOperatorWorksInTheBrowser(t *testing.T) {
+	w := newWorld(t)
+	w.seed()
+	ctx, complaints := chrome(t)
+	signInAt(t, ctx, w)
+	id := w.events["quarantined"]
+	css := func(selector string) chromedp.CSS { return chromedp.CSS(selector) }
+	err := chromedp.Do(ctx, chromedp.EmulateViewport(390, 844),
+		// The menu opens on a phone and leads on.
+		chromedp.Navigate(w.URL+"/events/"+id), chromedp.Click(css(".bar button")), chromedp.WaitVisible(css(`#menu a[href="/people"]`)),
+		chromedp.Click(css(`#menu a[href="/people"]`)), chromedp.WaitVisible(css(`th a[href="/people/`+w.person+`"]`)),
+		// A change is confirmed, with its reason typed.
+		chromedp.Navigate(w.URL+"/events/"+id), chromedp.Click(css(`a[href$="/release"]`)), chromedp.WaitVisible(css("#reason")),
+		chromedp.SendKeys(css("#reason"), "seen to\r"), chromedp.WaitVisible(css(".notice")),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := w.status("quarantined"); got != df.Pending {
+		t.Errorf("after the release the event is %s", got)
+	}
+	// The page refreshes itself when somebody else changes the event, and shows
+	// times in the viewer's zone with UTC for hovering.
+	w.must(w.store.CloseEvent(ctx, id, df.Done, "elsewhere", w.clock.now()))
+	if err := chromedp.Do(ctx, chromedp.Navigate(w.URL+"/events"), chromedp.WaitVisible(css("#events"))); err != nil {
+		t.Fatal(err)
+	}
+	w.event("arrived-meanwhile", w.clock.now())
+	if err := chromedp.Do(ctx, chromedp.WaitVisible(css(`#events a[href="/events/`+w.events["arrived-meanwhile"]+`"]`))); err != nil {
+		t.Fatal(err)
+	}
+	shown, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`(e => e.title.endsWith(" UTC") && !e.textContent.includes("UTC"))(document.querySelector("#events time"))`))
+	if err != nil || !shown {
+		t.Errorf("times are not localised: %v", err)
+	}
+	if heard := complaints(); heard != nil {
+		t.Errorf("the browser complains: %q", heard)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -32,6 +33,7 @@ func functions(clock df.Clock) template.FuncMap {
 		"decisions": decisions,
 		"add":       func(a, b int) int { return a + b },
 		"short":     short,
+		"segment":   url.PathEscape,
 		"side":      func(name string) df.Side { return df.Side(name) },
 		"entry":     entryOf,
 		"named":     func(names map[string]string, id string) named { return named{id, names[id]} },

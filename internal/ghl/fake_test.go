@@ -110,6 +110,18 @@ func (f *fakeGHL) lastBody() map[string]any {
 	return f.seen[len(f.seen)-1].body
 }
 
+// bodyOf returns the body of the newest request with the method.
+func (f *fakeGHL) bodyOf(method string) map[string]any {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range slices.Backward(f.seen) {
+		if r.method == method {
+			return r.body
+		}
+	}
+	return nil
+}
+
 func reply(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)

@@ -180,9 +180,11 @@ func (s *Side) findOne(ctx context.Context, phone df.Phone, email string) (df.Co
 	return contact, err
 }
 
-// Create creates the contact and returns it as far as GHL's answer shows it. It
-// returns code df.CodeDuplicate, with the id of the contact that is there, when
-// the phone or e-mail is taken. After df.Unclear, Find tells whether it was done.
+// Create creates the contact and returns it as GHL then shows it, or as far as
+// its answer does when it cannot be read just then. It returns code
+// df.CodeDuplicate, with the id of the contact that is there, when the phone or
+// e-mail is taken. After df.Unclear, Find tells whether it was done; so ends a
+// creation that was answered with a contact that is not there.
 func (s *Side) Create(ctx context.Context, contact df.Contact) (df.Contact, error) {
 	set := make(map[df.Field]string, len(contact.Fields))
 	for field, value := range contact.Fields {
@@ -200,8 +202,11 @@ func (s *Side) Create(ctx context.Context, contact df.Contact) (df.Contact, erro
 	if err != nil {
 		return df.Contact{}, err
 	}
-	known, err := s.known(ctx, created, false)
-	if err != nil {
+	known, err := s.Read(ctx, df.Ref{ID: created.ID})
+	switch {
+	case df.IsCode(err, df.CodeNotFound):
+		return df.Contact{}, failure("create contact", df.Unclear, df.CodeNotWritten, "GHL answered with a contact that is not there")
+	case err != nil:
 		// The contact is there; an error would have it created again.
 		s.log.LogAttrs(ctx, slog.LevelWarn, "a created contact cannot be read in full", slog.Any("error", err))
 		return created.contact(false), nil

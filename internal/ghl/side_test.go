@@ -178,11 +178,29 @@ func TestCreateWritesEverythingOnce(t *testing.T) {
 		"dndSettings": map[string]any{"SMS": map[string]any{"status": "active", "message": "opted out before the contact was created"}},
 		"customFields": []any{map[string]any{"id": "cf2", "field_value": 12.5},
 			map[string]any{"id": "cf3", "field_value": []any{"law", "tax"}}}}
-	if body := f.lastBody(); !reflect.DeepEqual(body, want) {
+	if body := f.bodyOf(http.MethodPost); !reflect.DeepEqual(body, want) {
 		t.Errorf("sent %v\nwant %v", body, want)
 	}
-	if got.ID != "new1" || got.Get(df.Owner) != "BEN" || got.Get(df.CustomField("debt")) != "12.5" || got.Known(df.City) {
+	if got.ID != "new1" || got.Get(df.Owner) != "BEN" || got.Get(df.CustomField("debt")) != "12.5" || !got.Known(df.City) {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// Found by the storm: GHL answered 201 with an id and kept nothing. The person
+// was linked to a contact that never was; a day later that looked like a
+// deletion, and the dialer was told never to call again.
+func TestCreateDoesNotBelieveInAContactThatIsNotThere(t *testing.T) {
+	f := newFake(t)
+	f.answer = func(w http.ResponseWriter, r *http.Request, _ map[string]any) bool {
+		if r.Method != http.MethodPost {
+			return false
+		}
+		reply(w, 201, map[string]any{"contact": map[string]any{"id": "never"}})
+		return true
+	}
+	got, err := testSide(f).Create(t.Context(), df.Contact{Fields: map[df.Field]string{df.PhoneNumber: "+12025550143"}})
+	if e := callError(t, err); e.Outcome != df.Unclear || e.Code != df.CodeNotWritten || got.ID != "" {
+		t.Errorf("%+v, %+v", got, e)
 	}
 }
 

@@ -17,12 +17,13 @@ import (
 )
 
 const (
-	turnSize  = 50               // events handed out at once
-	turnTime  = 25 * time.Second // for one turn's handler
-	drainTime = 5 * time.Second  // after which a drain lets other lanes have a worker
-	leaseTime = 30 * time.Second // renewed every third of it
-	keepEvery = time.Second      // how often waiting lanes are looked for
-	lostAfter = 20 * time.Second // after which an unanswered bell is rung again
+	turnSize   = 50               // events handed out at once
+	turnTime   = 25 * time.Second // for one turn's handler
+	drainTime  = 5 * time.Second  // after which a drain lets other lanes have a worker
+	leaseTime  = 30 * time.Second // renewed every third of it
+	keepEvery  = time.Second      // how often waiting lanes are looked for
+	cutOffTime = 5 * time.Second  // for turns to be recorded that are cut off while stopping
+	lostAfter  = 20 * time.Second // after which an unanswered bell is rung again
 
 	jobTimeout  = drainTime + turnTime + 15*time.Second
 	rescueAfter = jobTimeout + 15*time.Second
@@ -141,8 +142,9 @@ func (q *Queue) queues() map[string]river.QueueConfig {
 	return queues
 }
 
-// Stop stops taking work, lets running turns finish until ctx ends, then cuts
-// them off; what was cut off is taken up again by another worker.
+// Stop stops taking work and lets running turns finish until shortly before the
+// deadline of ctx, then cuts them off: their lanes are given back, and what was
+// cut off is taken up again by another worker.
 func (q *Queue) Stop(ctx context.Context) error {
 	if q.client == nil {
 		return nil
@@ -151,13 +153,25 @@ func (q *Queue) Stop(ctx context.Context) error {
 		q.cancel()
 		q.keeper.Wait()
 	}
-	err := q.client.Stop(ctx)
+	patient, cancel := q.patience(ctx)
+	err := q.client.Stop(patient)
+	cancel()
 	if err == nil {
 		return nil
 	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutOffTime)
 	defer cancel()
 	return q.client.StopAndCancel(last)
+}
+
+// patience ends early enough before ctx for turns to be cut off and recorded.
+func (q *Queue) patience(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	left := time.Until(deadline)
+	return context.WithTimeout(ctx, left-min(cutOffTime, left/2))
 }
 
 // keepLanes rings the bells of lanes whose time has come or whose worker died.

@@ -41,7 +41,8 @@ func (w *World) Env() (map[string]string, error) {
 	ghl, aloware, verity, clerk := w.GHL.Settings(), w.Aloware.Settings(), w.Verity.Settings(), w.Clerk.Settings()
 	env := map[string]string{
 		"GHL_BASE_URL": w.GHL.URL(), "GHL_API_KEY": ghl.PIT, "GHL_LOCATION_ID": ghl.LocationID, "GHL_CALENDAR_ID": ghl.CalendarID,
-		"GHL_CLIENT_ID": ghl.ClientID, "GHL_CLIENT_SECRET": ghl.ClientSecret, "GHL_WEBHOOK_PUBLIC_KEYS": key,
+		"GHL_AUTHORIZE_URL": w.GHL.URL() + "/oauth/chooselocation",
+		"GHL_CLIENT_ID":     ghl.ClientID, "GHL_CLIENT_SECRET": ghl.ClientSecret, "GHL_WEBHOOK_PUBLIC_KEYS": key,
 		"GHL_CONVERSATION_PROVIDER_ID": ghl.SMSProvider, "GHL_CALL_PROVIDER_ID": ghl.CallProvider, "GHL_WEBHOOK_SECRET": workflowSecret,
 		"ALOWARE_BASE_URL": w.Aloware.URL() + "/api/v1", "ALOWARE_API_TOKEN": aloware.Token,
 		"VERITY_BASE_URL": w.Verity.URL(), "VERITY_API_KEY": verity.APIKey, "VERITY_WEBHOOK_SECRET": verity.WebhookSecret,

@@ -80,7 +80,7 @@ func play(ctx context.Context, env Environment, o demoOptions, world *sandbox.Wo
 		Client: &http.Client{Timeout: 30 * time.Second, Transport: egress.NewTransport()},
 	}
 	defer stage.Client.CloseIdleConnections()
-	steps := append(story.Contacts(), story.Gateway()...)
+	steps := append(append(story.Contacts(), story.Texts()...), story.Gateway()...)
 	out := env.Stdout
 	if o.json {
 		out = io.Discard

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/sandbox"
+	"github.com/df-middleware/dfm/internal/sandbox/ghlworld"
 )
 
 // Server is the running df-middleware that the story is played on.
@@ -31,7 +32,8 @@ type Stage struct {
 	GatewayKey  string
 	Client      *http.Client
 
-	lead lead // the person that most steps are about
+	lead lead             // the person that most steps are about
+	text ghlworld.Message // the text that an agent wrote
 }
 
 type lead struct{ ghlID, phone string }
