@@ -115,7 +115,7 @@ func (f *fakeGHL) bodyOf(method string) map[string]any {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, r := range slices.Backward(f.seen) {
-		if r.method == method {
+		if strings.HasPrefix(r.line, method) {
 			return r.body
 		}
 	}
