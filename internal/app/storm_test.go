@@ -220,11 +220,17 @@ func (s *storm) drain() {
 			return err
 		}
 		waiting, err := s.app.store.WaitingLanes(s.Context())
-		if err != nil || open+waiting == 0 {
+		if err != nil {
+			return err
+		}
+		// A retired contact is do-not-call, and everybody is told of that.
+		var untold int64
+		err = s.app.store.Row(s.Context(), `SELECT count(*) FROM consent_fanout WHERE state IN ('pending', 'failed')`).Scan(&untold)
+		if err != nil || open+waiting+untold == 0 {
 			return err
 		}
 		s.skipWaits()
-		return fmt.Errorf("%d events are open, %d lanes have work: %s", open, waiting, s.stuck())
+		return fmt.Errorf("%d events are open, %d lanes have work, %d opt-outs are untold: %s", open, waiting, untold, s.stuck())
 	})
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"testing"
 	"time"
 
@@ -59,7 +58,6 @@ type world struct {
 	now  time.Time
 	p    people.Person
 
-	mu      sync.Mutex
 	logged  []Logging // GHL's conversation
 	told    []string  // "<message> <status>"
 	sends   []send    // texts that really went out

@@ -187,7 +187,7 @@ func saysStop(ctx context.Context, s *Stage) (string, error) {
 		case !c.Blocked("SMS") || !c.Blocked("Call"):
 			return errors.New("GoHighLevel does not block")
 		case !ok || !there.DNC:
-			return errors.New("Aloware may still call")
+			return errors.New("the dialer may still call")
 		}
 		return nil
 	})
