@@ -152,7 +152,7 @@ func (a *App) textingRoutes(fromGHL ghl.Decoder, agents func(http.Header, []byte
 			Verify: broadcasts.Verify, Decode: broadcasts.Decode, WhenDown: inbox.Answer503,
 		},
 		{
-			Name: routeDelivery, Source: df.SourceGHL, Paths: []string{"/api/webhooks/" + routeDelivery},
+			AlwaysProven: true, Name: routeDelivery, Source: df.SourceGHL, Paths: []string{"/api/webhooks/" + routeDelivery},
 			Verify: agents, Decode: onMessage(fromGHL), WhenDown: inbox.Answer429,
 		},
 	}, nil

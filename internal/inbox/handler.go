@@ -139,7 +139,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *answer) {
 
 func (in *Inbox) verify(route Route, r *http.Request, body []byte) (string, error) {
 	proof, err := route.verify(r, body)
-	if err != nil && in.config.Unsigned[route.Source] {
+	if err != nil && in.config.Unsigned[route.Source] && !route.AlwaysProven {
 		return "unsigned", nil
 	}
 	return proof, err

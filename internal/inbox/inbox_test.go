@@ -78,6 +78,9 @@ func newRigHolding(t *testing.T, s *store.Store, hold time.Duration) *rig {
 	}
 	in.Register(r.mux, route("ghl", df.SourceGHL, inbox.Answer429), route("texting", df.SourceTexting, inbox.Answer503),
 		route("aloware", df.SourceAloware, inbox.HoldAndSpill), route("broadcast", df.SourceBroadcast, inbox.Answer503))
+	orders := route("orders", df.SourceBroadcast, inbox.Answer503)
+	orders.AlwaysProven = true
+	in.Register(r.mux, orders)
 	return r
 }
 
@@ -148,6 +151,7 @@ func TestWhatASenderIsTold(t *testing.T) {
 			{"without proof", "ghl", `{"type":"ContactUpdate","id":"C2"}`, "", 401, "", "UNAUTHORIZED", ""},
 			{"with wrong proof", "ghl", `{"type":"ContactUpdate","id":"C2"}`, "bad", 401, "", "UNAUTHORIZED", ""},
 			{"without proof where that is allowed", "broadcast", `{"type":"B","id":"2"}`, "", 200, "accepted", "", df.Pending},
+			{"without proof where that is never allowed", "orders", `{"type":"B","id":"3"}`, "", 401, "", "UNAUTHORIZED", ""},
 			{"a ping", "aloware", `{}`, "good", 200, "ignored", "", ""},
 			{"junk", "ghl", "\xff{", "good", 200, "accepted", "", df.Skipped},
 			{"an unknown type", "ghl", `{"type":"Odd","id":"C3"}`, "good", 200, "accepted", "", df.Skipped},

@@ -50,6 +50,9 @@ type Route struct {
 	// Allow, when set, says whether events of this wire name are wanted.
 	Allow    func(wireName string) bool
 	WhenDown WhenDown
+	// AlwaysProven routes take nothing without proof, whatever
+	// DFM_ALLOW_UNSIGNED says: what arrives there makes us text people.
+	AlwaysProven bool
 }
 
 func (r Route) verify(request *http.Request, body []byte) (string, error) {
