@@ -160,23 +160,3 @@ func (s *Store) ConsumeState(ctx context.Context, nonce string, now, expires tim
 	})
 	return fresh, err
 }
-
-// OptOut is the state of a phone number in optout_registry.
-type OptOut struct {
-	Phone       string
-	Status      string // opted_out or opted_in
-	Source      string
-	Reason      string
-	LastEventAt time.Time
-}
-
-// OptOutOf returns the registry's row for a phone number, or ErrNotFound.
-func (s *Store) OptOutOf(ctx context.Context, phone string) (OptOut, error) {
-	o := OptOut{Phone: phone}
-	err := s.Row(ctx, `SELECT status, source, reason, last_event_at FROM optout_registry WHERE phone_number = $1`, phone).
-		Scan(&o.Status, &o.Source, scanText(&o.Reason), scanTime(&o.LastEventAt))
-	if errors.Is(err, ErrNoRows) {
-		return o, ErrNotFound
-	}
-	return o, err
-}
