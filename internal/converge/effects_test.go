@@ -41,7 +41,7 @@ func (f *fakeEffects) Do(_ context.Context, _ Lease, p people.Person, e df.Event
 
 func withEffects(w *world) *fakeEffects {
 	f := &fakeEffects{answers: map[string]Outcome{}}
-	w.h.Effects = f
+	w.h.Effects = append(w.h.Effects, f)
 	return f
 }
 
@@ -122,6 +122,25 @@ func TestATextOfSomebodyWhoEndedIsNotWorked(t *testing.T) {
 	p.MergedInto = "q"
 	w.store.rows["p"] = p
 	if got := w.handle(t, "person:p", text("1"))[0]; got.MoveTo != "person:q" {
+		t.Errorf("outcome %+v", got)
+	}
+}
+
+// A call, say, may cause several things. What fails holds back what comes after
+// it, and a refusal to do anything is only the event's fate if all refuse.
+func TestEffectsOfOneEventAreBroughtAboutInOrder(t *testing.T) {
+	w := linked(t)
+	first, second := withEffects(w), withEffects(w)
+	first.answers["1"] = Outcome{Status: df.Failed, Error: "not now"}
+	first.answers["2"] = Outcome{Status: df.Skipped, Reason: "nothing to do"}
+	if got := w.handle(t, "person:p", text("1"))[0]; got.Status != df.Failed || len(second.did) != 0 {
+		t.Errorf("outcome %+v, the second did %v", got, second.did)
+	}
+	if got := w.handle(t, "person:p", text("2"))[0]; got.Status != df.Done || got.Reason != "" || !slices.Equal(second.did, []string{"2"}) {
+		t.Errorf("outcome %+v, the second did %v", got, second.did)
+	}
+	second.answers["3"], first.answers["3"] = Outcome{Status: df.Skipped, Reason: "no"}, Outcome{Status: df.Skipped, Reason: "no either"}
+	if got := w.handle(t, "person:p", text("3"))[0]; got.Status != df.Skipped || got.Reason != "no either" {
 		t.Errorf("outcome %+v", got)
 	}
 }

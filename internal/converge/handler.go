@@ -53,7 +53,7 @@ type Effects interface {
 // something that happens once into effects, all in the order of the events.
 type Handler struct {
 	Converger *Converger
-	Effects   Effects // nil for none
+	Effects   []Effects // each is asked about every event, in this order
 }
 
 // Handle works off the events of one lane, oldest first, and answers for each.
@@ -91,10 +91,11 @@ func changesContact(e df.Event) bool {
 // causes reports whether the event causes an effect, and whether that needs the
 // person's contact at GHL.
 func (h *Handler) causes(e df.Event) (wanted, contact bool) {
-	if h.Effects == nil {
-		return false, false
+	for _, effects := range h.Effects {
+		w, c := effects.Wants(e)
+		wanted, contact = wanted || w, contact || c
 	}
-	return h.Effects.Wants(e)
+	return wanted, contact
 }
 
 // useless says why nothing is done about an event.
@@ -152,7 +153,38 @@ func (h *Handler) owner(ctx context.Context, e df.Event, wanted bool) (string, e
 	if !wanted || e.Notice.Phone != "" || e.Notice.ContactID != "" {
 		return "", nil
 	}
-	return h.Effects.Owner(ctx, e)
+	for _, effects := range h.Effects {
+		if w, _ := effects.Wants(e); !w {
+			continue
+		}
+		if personID, err := effects.Owner(ctx, e); personID != "" || err != nil {
+			return personID, err
+		}
+	}
+	return "", nil
+}
+
+// do brings about what the event causes, one effect after the other. The first
+// that fails or is refused decides, and what comes after it waits for the next
+// try; each must know itself what it did already. The event is done if anything
+// was done about it, and skipped if all had a reason to do nothing.
+func (h *Handler) do(ctx context.Context, lease Lease, p people.Person, e df.Event) (Outcome, error) {
+	var all Outcome
+	for _, effects := range h.Effects {
+		if w, _ := effects.Wants(e); !w {
+			continue
+		}
+		outcome, lost := effects.Do(ctx, lease, p, e)
+		switch {
+		case lost != nil:
+			return Outcome{}, lost
+		case outcome.Status == df.Failed || outcome.Status == df.Quarantined:
+			return outcome, nil
+		case all.Status == "" || outcome.Status == df.Done:
+			all = outcome
+		}
+	}
+	return all, nil
 }
 
 func unwrapped(err error) error {
@@ -228,9 +260,9 @@ func (h *Handler) read(lease Lease, id string, events []df.Event, nudged bool) t
 // each event gets its answer, in order. What stands behind an event that failed
 // is left for later, so that effects keep their order.
 func (h *Handler) person(ctx context.Context, lease Lease, id string, events []df.Event, nudged bool) ([]Outcome, error) {
-	if h.Effects != nil {
+	for _, effects := range h.Effects {
 		for _, e := range events {
-			if err := h.Effects.Witness(ctx, id, e); err != nil {
+			if err := effects.Witness(ctx, id, e); err != nil {
 				return nil, err
 			}
 		}
@@ -298,7 +330,7 @@ func (h *Handler) answer(ctx context.Context, lease Lease, e df.Event, id string
 	case contact && result.Person.GHLContactID == "" && stop.Status == df.Failed:
 		return stop, nil
 	}
-	outcome, lost := h.Effects.Do(ctx, lease, result.Person, e)
+	outcome, lost := h.do(ctx, lease, result.Person, e)
 	outcome.EventID, outcome.PersonID = e.ID, id
 	return outcome, lost
 }
