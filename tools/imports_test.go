@@ -40,12 +40,13 @@ var arrows = map[string][]string{
 	"queue": {"df", "observe", "store"},
 	"store": {"df", "observe"},
 
-	"ghl":     {"df", "egress"},
-	"aloware": {"df", "egress"},
-	"texting": {"df", "egress"},
+	"ghl":     {"df", "egress", "payload"},
+	"aloware": {"df", "egress", "payload"},
+	"texting": {"df", "egress", "payload"},
 	"egress":  {"df", "observe"},
 
 	"observe": {"df"},
+	"payload": {},
 	"df":      {},
 
 	// The sandbox plays the outside world; it would prove nothing if it

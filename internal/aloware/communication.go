@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/payload"
 )
 
 // Communication is what a delivery says about one call or text. Aloware has one
@@ -96,10 +97,10 @@ func (d Decoder) Communication(raw []byte) (Communication, bool) {
 
 // direction reads 1 and 2, or the words, and falls back to the event's name.
 func direction(text, event string) (outbound, known bool) {
-	switch name := fold(event); {
-	case text == "2" || fold(text) == "outbound":
+	switch name := payload.Fold(event); {
+	case text == "2" || payload.Fold(text) == "outbound":
 		return true, true
-	case text == "1" || fold(text) == "inbound":
+	case text == "1" || payload.Fold(text) == "inbound":
 		return false, true
 	default:
 		outbound = strings.HasPrefix(name, "outbound")
@@ -116,7 +117,7 @@ func coded(r record, words map[string]string, keys ...string) string {
 			return word
 		}
 		for _, word := range words {
-			if fold(word) == fold(text) {
+			if payload.Fold(word) == payload.Fold(text) {
 				return word
 			}
 		}
@@ -137,12 +138,12 @@ func seconds(r record, key string) time.Duration {
 func transcript(value any) string {
 	list, isList := value.([]any)
 	if !isList {
-		text, _ := scalar(value)
+		text, _ := payload.Scalar(value)
 		return text
 	}
 	lines := make([]string, 0, len(list))
 	for _, entry := range list {
-		line, _ := scalar(entry)
+		line, _ := payload.Scalar(entry)
 		if object, ok := entry.(map[string]any); ok {
 			r := newRecord(object)
 			line = r.text("text", "transcript", "sentence", "content")
