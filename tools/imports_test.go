@@ -23,7 +23,7 @@ const module = "github.com/df-middleware/dfm"
 var arrows = map[string][]string{
 	"cmd": {"app", "df"},
 	"app": {
-		"aloware", "auth", "consent", "console", "converge", "df", "egress", "ghl", "inbox",
+		"aloware", "auth", "calls", "consent", "console", "converge", "df", "effects", "egress", "ghl", "inbox",
 		"messages", "observe", "people", "queue", "sandbox", "store", "texting", "verity",
 	},
 
@@ -32,7 +32,9 @@ var arrows = map[string][]string{
 	"inbox":   {"auth", "consent", "converge", "df", "observe", "people", "queue", "store"},
 
 	"converge": {"consent", "df", "observe", "people", "queue", "store"},
-	"messages": {"consent", "df", "observe", "people", "store"},
+	"messages": {"consent", "df", "effects", "observe", "people", "store"},
+	"calls":    {"df", "effects", "people", "store"},
+	"effects":  {"df", "people", "store"},
 	"consent":  {"df", "observe", "people", "queue", "store"},
 	"people":   {"df", "observe", "queue", "store"},
 	"auth":     {"df", "egress", "observe", "store"},
