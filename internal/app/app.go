@@ -143,7 +143,7 @@ func (a *App) start(ctx context.Context) error {
 	a.cancel = cancel
 	a.startAuth()
 	if a.config.Has(RoleWeb) {
-		a.running.Go(func() { a.spill.Run(background, unspilled{a.store, a.texts}, a.clock) })
+		a.running.Go(func() { a.spill.Run(background, hearing{a.store, a.texts}, a.clock) })
 	}
 	if a.config.Has(RoleWorker) {
 		a.running.Go(func() { a.beat(background) })

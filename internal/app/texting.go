@@ -139,7 +139,7 @@ func (a *App) textingRoutes(fromGHL ghl.Decoder, agents func(http.Header, []byte
 	broadcasts := texting.NewBroadcast(a.config.Verity.WebhookSecret)
 	text := func(name string) inbox.Route {
 		return inbox.Route{Name: name, Source: df.SourceTexting, Paths: []string{"/api/webhooks/" + name},
-			WhenDown: inbox.Answer503, Along: t.hear}
+			WhenDown: inbox.Answer503}
 	}
 	df1, tw, tx, st := text("texting"), text("texting/twilio"), text("texting/telnyx"), text("texting/standard")
 	df1.Verify, df1.Decode = verityTexts.Verify, verityTexts.Decode
@@ -172,18 +172,20 @@ func onMessage(from ghl.Decoder) func([]byte) df.Notice {
 	}
 }
 
-// hear keeps what a delivery says about consent, in the transaction that stores
-// it and before anything else is done about it.
-//
-// Several deliveries of one batch are heard one after the other. Two instances
-// that each hear two opt-outs at once may so wait for each other; the database
-// ends that, and the batch that it refuses is stored again.
-func (t *texts) hear(ctx context.Context, tx store.Tx, e df.Event) error {
-	heard, ok := t.heard(e)
-	if !ok {
+// hear keeps what the deliveries of a batch say about consent, in the transaction
+// that stores them and before anything else is done about them. They are heard
+// together, so that locks are taken in one order however the batches are made up.
+func (t *texts) hear(ctx context.Context, tx store.Tx, fresh []df.Event) error {
+	var all []consent.Heard
+	for _, e := range fresh {
+		if heard, ok := t.heard(e); ok {
+			all = append(all, heard)
+		}
+	}
+	if len(all) == 0 {
 		return nil
 	}
-	_, err := t.recorder.Hear(ctx, tx, []consent.Heard{heard})
+	_, err := t.recorder.Hear(ctx, tx, all)
 	return err
 }
 
@@ -238,18 +240,14 @@ func (t *texts) heardText(e df.Event, h consent.Heard) (consent.Heard, bool) {
 	return h, m.Direction == texting.Inbound && h.Text != ""
 }
 
-// unspilled hears the deliveries that come back from files: what is done along
-// with a delivery cannot be kept in one.
-type unspilled struct {
+// hearing is the store that hears what it stores, whether a delivery comes from
+// its sender or back from a file.
+type hearing struct {
 	*store.Store
 	texts *texts
 }
 
 // Accept implements inbox.Accepter.
-func (u unspilled) Accept(ctx context.Context, deliveries []store.Delivery, now time.Time) ([]store.Accepted, error) {
-	deliveries = slices.Clone(deliveries)
-	for i := range deliveries {
-		deliveries[i].Along = u.texts.hear
-	}
-	return u.Store.Accept(ctx, deliveries, now)
+func (h hearing) Accept(ctx context.Context, deliveries []store.Delivery, now time.Time) ([]store.Accepted, error) {
+	return h.AcceptWith(ctx, deliveries, now, h.texts.hear)
 }
