@@ -24,14 +24,15 @@ var arrows = map[string][]string{
 	"cmd": {"app", "df"},
 	"app": {
 		"aloware", "auth", "consent", "console", "converge", "df", "egress", "ghl", "inbox",
-		"messages", "observe", "people", "queue", "sandbox", "store", "texting", "verity",
+		"lists", "messages", "observe", "people", "queue", "sandbox", "store", "texting", "verity",
 	},
 
-	"console": {"auth", "consent", "converge", "df", "observe", "people", "queue", "store"},
+	"console": {"auth", "consent", "converge", "df", "lists", "observe", "people", "queue", "store"},
 	"verity":  {"auth", "consent", "converge", "df", "egress", "observe", "people", "queue", "store"},
 	"inbox":   {"auth", "consent", "converge", "df", "observe", "people", "queue", "store"},
 
 	"converge": {"consent", "df", "observe", "people", "queue", "store"},
+	"lists":    {"consent", "df", "observe", "people", "store"},
 	"messages": {"consent", "df", "observe", "people", "store"},
 	"consent":  {"df", "observe", "people", "queue", "store"},
 	"people":   {"df", "observe", "queue", "store"},

@@ -59,6 +59,7 @@ type Config struct {
 	Clerk   ClerkConfig
 	MCP     MCPConfig
 	Texting TextingConfig
+	Lists   ListsConfig
 
 	SourceOfTruth string
 	RetryLimit    int
@@ -167,6 +168,7 @@ func Load(lookup Lookup) (Config, error) {
 		Verity:        s.verity(),
 		Clerk:         s.clerk(),
 		Texting:       s.texting(),
+		Lists:         s.lists(),
 		MCP:           s.mcp(),
 		SourceOfTruth: s.oneOf("CONTACT_SOURCE_OF_TRUTH", "merge", "merge", "ghl", "aloware"),
 		RetryLimit:    s.number("JOB_RETRY_LIMIT", 10, 0, 100),

@@ -405,4 +405,3 @@ func describe(c Change, added []Membership) string {
 	}
 	return strings.Join(parts, "; ")
 }
-

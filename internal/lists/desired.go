@@ -13,7 +13,7 @@ type Facts struct {
 	Tags          []string      `json:"tags"`
 	Owner         Owner         `json:"owner"`
 	Opportunities []Opportunity `json:"opportunities,omitempty"`
-	AskedAt       time.Time     `json:"askedAt,omitzero"` // when GHL was asked for the opportunities
+	AskedAt       time.Time     `json:"askedAt,omitzero"`   // when GHL was asked for the opportunities
 	CreatedAt     time.Time     `json:"createdAt,omitzero"` // at GHL; zero when it does not say
 	// Barred says why consent lets the person on no list; empty when it does.
 	Barred string `json:"barred,omitempty"`
