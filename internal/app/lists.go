@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"slices"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"github.com/df-middleware/dfm/internal/df"
 	"github.com/df-middleware/dfm/internal/ghl"
 	"github.com/df-middleware/dfm/internal/lists"
+	"github.com/df-middleware/dfm/internal/store"
 )
 
 // ListsConfig is how call lists and sequences are decided.
@@ -109,6 +111,26 @@ func (l *listing) Follow(ctx context.Context, lease converge.Lease, result conve
 		turn.Aloware = &contact
 	}
 	return l.desk.Follow(ctx, lease, turn)
+}
+
+// left makes the person of an Aloware contact converge that was taken off its
+// lists beside the person's lane, if any list was known of.
+func (l *listing) left(ctx context.Context, alowareContactID string) error {
+	holding, err := store.ListHoldingOf(ctx, l.sync.store, alowareContactID)
+	if errors.Is(err, store.ErrNotFound) || err == nil && holding.Lists == "[]" {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	person, err := store.PersonByContact(ctx, l.sync.store, df.SideAloware, alowareContactID)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return l.sync.store.Nudge(ctx, store.PersonLane(person.ID), l.sync.clock())
 }
 
 // ghlOpportunities is GHL as the desk needs it. Pipelines are kept, and asked for
