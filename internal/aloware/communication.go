@@ -29,7 +29,11 @@ type Communication struct {
 	Ending string
 	// Delivery is a text's state at the carrier: received, sent, delivered,
 	// accepted, queued, sending, receiving, undelivered or failed.
-	Delivery    string
+	Delivery string
+	// Rejection is Aloware's code for why it refused a text of ours, e.g. "11"
+	// for do-not-call and "32" for opted out. Its list of codes is known, the
+	// name of the field is not documented, so likely ones are read.
+	Rejection   string
 	Disposition string // the account's own name for the outcome; may be set by itself
 	Duration    time.Duration
 	TalkTime    time.Duration
@@ -43,6 +47,13 @@ type Communication struct {
 	Summary       string
 	Transcription string
 }
+
+// The codes with which Aloware refuses a text because of consent: the contact is
+// is_dnc, or opted out by text.
+const (
+	RejectedDNC    = "11"
+	RejectedOptOut = "32"
+)
 
 // endings are Aloware's codes of disposition_status2.
 var endings = map[string]string{"2": "abandoned", "3": "missed", "4": "completed", "5": "failed", "6": "dead-end",
@@ -85,6 +96,7 @@ func (d Decoder) Communication(raw []byte) (Communication, bool) {
 		c.Kind = df.KindCall
 	case df.KindMessage, df.KindMessageStatus:
 		c.Kind, c.Text = df.KindMessage, r.text("body")
+		c.Rejection = r.text("rejectionreason", "rejectionreasonid", "rejectreason", "rejectioncode", "rejection")
 	}
 	if c.Kind != df.KindMessage {
 		c.Delivery = ""

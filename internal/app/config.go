@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/df-middleware/dfm/internal/consent"
 	"github.com/df-middleware/dfm/internal/df"
 	"github.com/df-middleware/dfm/internal/verity/catalogue"
 )
@@ -59,7 +60,11 @@ type Config struct {
 	Clerk   ClerkConfig
 	MCP     MCPConfig
 	Texting TextingConfig
+<<<<<<< HEAD
 	Lists   ListsConfig
+=======
+	Consent consent.Policy
+>>>>>>> main
 
 	SourceOfTruth string
 	RetryLimit    int
@@ -168,7 +173,11 @@ func Load(lookup Lookup) (Config, error) {
 		Verity:        s.verity(),
 		Clerk:         s.clerk(),
 		Texting:       s.texting(),
+<<<<<<< HEAD
 		Lists:         s.lists(),
+=======
+		Consent:       s.consentPolicy(),
+>>>>>>> main
 		MCP:           s.mcp(),
 		SourceOfTruth: s.oneOf("CONTACT_SOURCE_OF_TRUTH", "merge", "merge", "ghl", "aloware"),
 		RetryLimit:    s.number("JOB_RETRY_LIMIT", 10, 0, 100),

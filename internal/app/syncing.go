@@ -109,7 +109,7 @@ func identity(fields map[string]string) map[string]string {
 	return names
 }
 
-func (a *App) buildAloware(s *syncing) *aloware.Side {
+func (a *App) buildAloware(s *syncing) converge.Side {
 	c := a.config.Aloware
 	caller := a.caller("aloware", "aloware", egress.Limit{
 		Calls: c.RatePerSecond, Per: time.Second, Burst: max(8, 2*c.RatePerSecond), Reserve: 0.2,
@@ -120,12 +120,44 @@ func (a *App) buildAloware(s *syncing) *aloware.Side {
 	for name, key := range a.config.GHL.CustomFields {
 		custom[df.CustomField(name)] = key
 	}
+<<<<<<< HEAD
 	if name, _ := lists.ListStatus.Custom(); custom[lists.ListStatus] == "" && a.config.Lists.Sequences != nil {
 		custom[lists.ListStatus] = name
 	}
 	return aloware.NewSide(aloware.SideOptions{
+=======
+	return alowareSide{a.store, aloware.NewSide(aloware.SideOptions{
+>>>>>>> main
 		Client: s.aloware, Clock: a.clock, Region: a.config.Region, Agents: a.store, Custom: custom,
-	})
+	})}
+}
+
+// alowareSide is Aloware as converge needs it.
+type alowareSide struct {
+	store *store.Store
+	*aloware.Side
+}
+
+// Retire implements converge.Retirer. Do-not-call is then our own word for a
+// contact that is gone, not the person's: what we ask for is noted before it is
+// asked, so that Aloware's announcement of it is known for an echo and opts
+// nobody out.
+func (s alowareSide) Retire(ctx context.Context, ref df.Ref) error {
+	if ref.ID != "" {
+		err := s.store.InTx(ctx, func(tx store.Tx) error {
+			known, err := store.FlagsOf(ctx, tx, df.SideAloware, ref.ID)
+			if err != nil || known.Call != nil && *known.Call {
+				return err
+			}
+			asked := true
+			known.AskedCall = &asked
+			return store.SaveFlags(ctx, tx, known)
+		})
+		if err != nil {
+			return fmt.Errorf("note that Aloware is asked for do-not-call: %w", err)
+		}
+	}
+	return s.Side.Retire(ctx, ref)
 }
 
 // unlimited is for calls that are rare by themselves.

@@ -200,8 +200,11 @@ func (t *texts) heard(e df.Event) (consent.Heard, bool) {
 			return h, false
 		}
 		said, ok := t.aloware.Communication(e.Raw)
-		if !ok || said.Kind != df.KindMessage || !said.Directed || said.Outbound {
+		if !ok || said.Kind != df.KindMessage || !said.Directed {
 			return h, false
+		}
+		if said.Outbound {
+			return refusedBy(h, said)
 		}
 		h.Text, h.MessageID, h.Notice.Phone, h.Notice.OccurredAt = said.Text, said.ID, said.Contact, said.StartedAt
 		return h, h.Text != "" && h.Notice.Phone != ""
@@ -218,6 +221,18 @@ func (t *texts) heard(e df.Event) (consent.Heard, bool) {
 		return h, h.Text != "" && h.Notice.Phone != ""
 	}
 	return h, false
+}
+
+// refusedBy is Aloware's refusal of a text, if it is about consent: the person is
+// do-not-call there, or has opted out.
+func refusedBy(h consent.Heard, said aloware.Communication) (consent.Heard, bool) {
+	unsent := said.Delivery == "failed" || said.Delivery == "undelivered" || said.Ending == "invalid" || said.Ending == "failed"
+	if !unsent || said.Rejection != aloware.RejectedDNC && said.Rejection != aloware.RejectedOptOut {
+		return h, false
+	}
+	h.Carrier, h.Code, h.MessageID = consent.Stop, said.Rejection, said.ID
+	h.Notice.Phone, h.Notice.OccurredAt = said.Contact, said.StartedAt
+	return h, h.Notice.Phone != ""
 }
 
 func (t *texts) heardText(e df.Event, h consent.Heard) (consent.Heard, bool) {

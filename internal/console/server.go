@@ -12,6 +12,7 @@ import (
 
 	"github.com/df-middleware/dfm/internal/auth"
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/lists"
 	"github.com/df-middleware/dfm/internal/store"
 )
 
@@ -52,6 +53,12 @@ type Config struct {
 	Metrics http.Handler
 	Version string
 	Started time.Time
+
+	// Lists is the desk of call lists; nil leaves its pages and routes out.
+	Lists *lists.Desk
+	// ListSync says that lists are decided: ENABLE_AGENT_LIST_SYNC.
+	ListSync  bool
+	Directory Directory
 
 	// Guard judges the admin secret of the sign-in form.
 	Guard *auth.Guard
@@ -150,6 +157,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 	jobs("GET /api/test/connections", s.connections)
 	jobs("POST /api/test/webhooks/{source}", s.sampleWebhook)
 
+	s.registerLists(admin, jobs)
 	s.registerPages(mux)
 
 	mux.Handle("GET /api/metrics", s.Metrics)

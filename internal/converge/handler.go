@@ -84,9 +84,26 @@ func (h *Handler) Handle(ctx context.Context, lease Lease, events []df.Event, nu
 		if err != nil {
 			return nil, err
 		}
+		if outcome.MoveTo == "" {
+			// It ends here: nobody else will look at what it carries, such as
+			// a do-not-contact flag of somebody who is not synced any more.
+			if err := h.witness(ctx, outcome.PersonID, event); err != nil {
+				return nil, err
+			}
+		}
 		outcomes = append(outcomes, outcome)
 	}
 	return outcomes, nil
+}
+
+// witness shows the event to whoever must see every event.
+func (h *Handler) witness(ctx context.Context, personID string, e df.Event) error {
+	for _, effects := range h.Effects {
+		if err := effects.Witness(ctx, personID, e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // changesContact reports whether the event hints at a change of a contact's
@@ -277,11 +294,9 @@ func (h *Handler) read(lease Lease, id string, events []df.Event, nudged bool) t
 // each event gets its answer, in order. What stands behind an event that failed
 // is left for later, so that effects keep their order.
 func (h *Handler) person(ctx context.Context, lease Lease, id string, events []df.Event, nudged bool) ([]Outcome, error) {
-	for _, effects := range h.Effects {
-		for _, e := range events {
-			if err := effects.Witness(ctx, id, e); err != nil {
-				return nil, err
-			}
+	for _, e := range events {
+		if err := h.witness(ctx, id, e); err != nil {
+			return nil, err
 		}
 	}
 	t := h.read(lease, id, events, nudged)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/df-middleware/dfm/internal/consent"
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/effects"
 	"github.com/df-middleware/dfm/internal/people"
 	"github.com/df-middleware/dfm/internal/store"
 )
@@ -29,11 +30,11 @@ func (d *Desk) Deliver(ctx context.Context, lease people.Lease, p people.Person,
 	if err != nil {
 		return trouble(err)
 	}
-	switch State(e.State) {
-	case Done:
+	switch effects.State(e.State) {
+	case effects.Done:
 		return skipped("the text was sent already"), nil
-	case Claimed:
-		if err := d.move(ctx, lease, &e, Orphan, Entry{}); err != nil {
+	case effects.Claimed:
+		if err := d.move(ctx, lease, &e, effects.Orphan, Entry{}); err != nil {
 			return trouble(err)
 		}
 	}
@@ -48,7 +49,7 @@ func (d *Desk) Deliver(ctx context.Context, lease people.Lease, p people.Person,
 		}
 		return d.refuse(ctx, lease, &e, m, o, reason, false)
 	}
-	if State(e.State) == New {
+	if effects.State(e.State) == effects.New {
 		if sent.From, err = d.Ledger.WrittenTo(ctx, sent.To); err != nil {
 			return trouble(err)
 		}
@@ -65,7 +66,7 @@ func (d *Desk) open(ctx context.Context, p people.Person, o Order) (store.Effect
 	if err != nil {
 		return e, store.Message{}, err
 	}
-	if State(e.State) == New {
+	if effects.State(e.State) == effects.New {
 		e.Kind, e.PersonID, e.EventID, e.Request = kindSend, p.ID, o.Event.ID, "{}"
 	}
 	m, known, err := d.Ledger.Message(ctx, store.MessageKey{GHLID: o.MessageID})
@@ -81,7 +82,7 @@ func (d *Desk) open(ctx context.Context, p people.Person, o Order) (store.Effect
 // recall returns the ends of the text, as the first try had them.
 func (d *Desk) recall(e store.Effect, p people.Person, o Order) (ends, error) {
 	var sent ends
-	if State(e.State) != New {
+	if effects.State(e.State) != effects.New {
 		if err := json.Unmarshal([]byte(e.Request), &sent); err != nil {
 			return sent, err
 		}
@@ -126,9 +127,9 @@ const optedOut = "the customer has opted out of texts"
 
 // send makes one attempt.
 func (d *Desk) send(ctx context.Context, lease people.Lease, e store.Effect, m store.Message, o Order, sent ends) (Outcome, error) {
-	step, again := Claim, State(e.State) == Unknown
+	step, again := effects.Claim, effects.State(e.State) == effects.Unknown
 	if again {
-		step = Resend // Verity knows the text by its key
+		step = effects.Resend // Verity knows the text by its key
 	}
 	if err := d.claim(ctx, lease, &e, step, &m); err != nil {
 		return trouble(err)
@@ -157,7 +158,7 @@ func (d *Desk) taken(ctx context.Context, lease people.Lease, e *store.Effect, m
 	}
 	m = d.plan(m)
 	entry := Entry{Message: &m, Log: []store.SyncRow{d.row(o.Event, df.GHLToTexting, m, "success", "")}}
-	if err := d.move(ctx, lease, e, Succeed, entry); err != nil {
+	if err := d.move(ctx, lease, e, effects.Succeed, entry); err != nil {
 		return trouble(err)
 	}
 	return Outcome{Status: df.Done}, nil
@@ -169,7 +170,7 @@ func (d *Desk) taken(ctx context.Context, lease people.Lease, e *store.Effect, m
 func (d *Desk) refuse(
 	ctx context.Context, lease people.Lease, e *store.Effect, m store.Message, o Order, reason string, again bool,
 ) (Outcome, error) {
-	doubt, claimed := again || State(e.State) == Unknown, State(e.State) == Claimed
+	doubt, claimed := again || effects.State(e.State) == effects.Unknown, effects.State(e.State) == effects.Claimed
 	outcome := skipped("not sent: " + reason)
 	if doubt {
 		reason += "; whether an earlier try sent it is not known"
@@ -182,9 +183,9 @@ func (d *Desk) refuse(
 	var err error
 	switch {
 	case claimed && doubt:
-		err = d.move(ctx, lease, e, Lose, entry)
+		err = d.move(ctx, lease, e, effects.Lose, entry)
 	case claimed:
-		err = d.move(ctx, lease, e, Fail, entry)
+		err = d.move(ctx, lease, e, effects.Fail, entry)
 	default:
 		err = d.Ledger.Write(ctx, lease, entry)
 	}
@@ -200,10 +201,10 @@ func (d *Desk) refuse(
 func (d *Desk) putOff(
 	ctx context.Context, lease people.Lease, e *store.Effect, m store.Message, o Order, called error, again bool,
 ) (Outcome, error) {
-	if State(e.State) == Claimed {
+	if effects.State(e.State) == effects.Claimed {
 		step := ended(called)
 		if again {
-			step = Lose
+			step = effects.Lose
 		}
 		e.Error = safe(called)
 		entry := Entry{Log: []store.SyncRow{d.row(o.Event, df.GHLToTexting, m, "error", e.Error)}}

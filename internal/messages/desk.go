@@ -8,6 +8,7 @@ import (
 
 	"github.com/df-middleware/dfm/internal/consent"
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/effects"
 	"github.com/df-middleware/dfm/internal/people"
 	"github.com/df-middleware/dfm/internal/store"
 )
@@ -131,20 +132,20 @@ func ids(t Text) []string {
 
 // claim begins an attempt: the effect is claimed in the ledger before anything
 // is sent.
-func (d *Desk) claim(ctx context.Context, lease people.Lease, e *store.Effect, step Step, m *store.Message) error {
+func (d *Desk) claim(ctx context.Context, lease people.Lease, e *store.Effect, step effects.Step, m *store.Message) error {
 	e.Attempts++
 	return d.move(ctx, lease, e, step, Entry{Message: m})
 }
 
 // move brings the effect forward and keeps what came with it.
-func (d *Desk) move(ctx context.Context, lease people.Lease, e *store.Effect, step Step, entry Entry) error {
-	from := State(e.State)
-	to, err := Next(from, step)
+func (d *Desk) move(ctx context.Context, lease people.Lease, e *store.Effect, step effects.Step, entry Entry) error {
+	from := effects.State(e.State)
+	to, err := effects.Next(from, step)
 	if err != nil {
 		return err
 	}
 	now := d.Clock()
-	if from == New {
+	if from == effects.New {
 		e.CreatedAt = now
 	}
 	e.State, e.UpdatedAt = string(to), now
@@ -153,18 +154,18 @@ func (d *Desk) move(ctx context.Context, lease people.Lease, e *store.Effect, st
 }
 
 // ended is how the ledger calls a call's verdict.
-func ended(err error) Step {
+func ended(err error) effects.Step {
 	switch outcome, _ := df.OutcomeOf(err); outcome {
 	case df.OutcomeDone:
-		return Succeed
+		return effects.Succeed
 	case df.Unclear:
-		return Lose
+		return effects.Lose
 	}
 	var call *df.CallError
 	if err != nil && !errors.As(err, &call) {
-		return Lose // cut off in the middle: nobody knows what was sent
+		return effects.Lose // cut off in the middle: nobody knows what was sent
 	}
-	return Fail
+	return effects.Fail
 }
 
 // trouble turns an error into what the lane needs.

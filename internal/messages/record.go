@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/effects"
 	"github.com/df-middleware/dfm/internal/people"
 	"github.com/df-middleware/dfm/internal/store"
 )
@@ -133,10 +134,10 @@ func (d *Desk) log(ctx context.Context, lease people.Lease, m store.Message, t T
 		return trouble(err)
 	}
 	e.Kind, e.PersonID, e.EventID, e.Request = kindLog, m.PersonID, t.Event.ID, "{}"
-	if State(e.State) == Done {
+	if effects.State(e.State) == effects.Done {
 		return skipped("the text is in GHL already"), nil
 	}
-	begun := State(e.State) == Claimed || State(e.State) == Unknown
+	begun := effects.State(e.State) == effects.Claimed || effects.State(e.State) == effects.Unknown
 	if at := e.UpdatedAt.Add(d.settle()); begun && d.Clock().Before(at) {
 		return Outcome{Status: df.Failed, Error: "an earlier try may still be under way", RetryAt: at}, nil
 	}
@@ -148,7 +149,7 @@ func (d *Desk) log(ctx context.Context, lease people.Lease, m store.Message, t T
 			return settled(err)
 		}
 	}
-	if err := d.claim(ctx, lease, &e, Claim, &m); err != nil {
+	if err := d.claim(ctx, lease, &e, effects.Claim, &m); err != nil {
 		return trouble(err)
 	}
 	m.GHLID, err = d.GHL.Log(ctx, Logging{ConversationID: m.ConversationID, ContactID: m.GHLContactID, Direction: t.Direction,
@@ -170,8 +171,8 @@ func settled(err error) (Outcome, error) {
 
 // lookUp finds out whether an earlier try put the text there.
 func (d *Desk) lookUp(ctx context.Context, lease people.Lease, e *store.Effect, m store.Message, t Text) (bool, error) {
-	if State(e.State) == Claimed {
-		if err := d.move(ctx, lease, e, Orphan, Entry{}); err != nil {
+	if effects.State(e.State) == effects.Claimed {
+		if err := d.move(ctx, lease, e, effects.Orphan, Entry{}); err != nil {
 			return false, err
 		}
 	}
@@ -180,10 +181,10 @@ func (d *Desk) lookUp(ctx context.Context, lease people.Lease, e *store.Effect, 
 		return false, err
 	}
 	if id == "" {
-		return false, d.move(ctx, lease, e, Absent, Entry{})
+		return false, d.move(ctx, lease, e, effects.Absent, Entry{})
 	}
 	m.GHLID = id
-	return true, d.move(ctx, lease, e, Found, d.logged(m, t, "found in the conversation after a lost answer"))
+	return true, d.move(ctx, lease, e, effects.Found, d.logged(m, t, "found in the conversation after a lost answer"))
 }
 
 // finish writes down how the call ended.
@@ -192,7 +193,7 @@ func (d *Desk) finish(ctx context.Context, lease people.Lease, e *store.Effect, 
 	saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if called == nil {
-		return d.move(saving, lease, e, Succeed, d.logged(m, t, ""))
+		return d.move(saving, lease, e, effects.Succeed, d.logged(m, t, ""))
 	}
 	e.Error = safe(called)
 	return d.move(saving, lease, e, ended(called), Entry{Log: []store.SyncRow{
