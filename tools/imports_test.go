@@ -23,13 +23,8 @@ const module = "github.com/df-middleware/dfm"
 var arrows = map[string][]string{
 	"cmd": {"app", "df"},
 	"app": {
-<<<<<<< HEAD
-		"aloware", "auth", "consent", "console", "converge", "df", "egress", "ghl", "inbox",
-		"lists", "messages", "observe", "people", "queue", "sandbox", "store", "texting", "verity",
-=======
 		"aloware", "auth", "calls", "consent", "console", "converge", "df", "effects", "egress", "ghl", "inbox",
-		"messages", "observe", "people", "queue", "sandbox", "store", "texting", "verity",
->>>>>>> main
+		"lists", "messages", "observe", "people", "queue", "sandbox", "store", "texting", "verity",
 	},
 
 	"console": {"auth", "consent", "converge", "df", "lists", "observe", "people", "queue", "store"},
@@ -37,14 +32,10 @@ var arrows = map[string][]string{
 	"inbox":   {"auth", "consent", "converge", "df", "observe", "people", "queue", "store"},
 
 	"converge": {"consent", "df", "observe", "people", "queue", "store"},
-<<<<<<< HEAD
 	"lists":    {"consent", "df", "observe", "people", "store"},
-	"messages": {"consent", "df", "observe", "people", "store"},
-=======
 	"messages": {"consent", "df", "effects", "observe", "people", "store"},
 	"calls":    {"df", "effects", "people", "store"},
 	"effects":  {"df", "people", "store"},
->>>>>>> main
 	"consent":  {"df", "observe", "people", "queue", "store"},
 	"people":   {"df", "observe", "queue", "store"},
 	"auth":     {"df", "egress", "observe", "store"},

@@ -60,11 +60,8 @@ type Config struct {
 	Clerk   ClerkConfig
 	MCP     MCPConfig
 	Texting TextingConfig
-<<<<<<< HEAD
 	Lists   ListsConfig
-=======
 	Consent consent.Policy
->>>>>>> main
 
 	SourceOfTruth string
 	RetryLimit    int
@@ -173,11 +170,8 @@ func Load(lookup Lookup) (Config, error) {
 		Verity:        s.verity(),
 		Clerk:         s.clerk(),
 		Texting:       s.texting(),
-<<<<<<< HEAD
 		Lists:         s.lists(),
-=======
 		Consent:       s.consentPolicy(),
->>>>>>> main
 		MCP:           s.mcp(),
 		SourceOfTruth: s.oneOf("CONTACT_SOURCE_OF_TRUTH", "merge", "merge", "ghl", "aloware"),
 		RetryLimit:    s.number("JOB_RETRY_LIMIT", 10, 0, 100),

@@ -249,4 +249,3 @@ func TestTurningTheDialersListsOnConvergesEverybody(t *testing.T) {
 		w.onLists("+15005550112", eliNew)
 	})
 }
-

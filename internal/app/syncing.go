@@ -120,14 +120,10 @@ func (a *App) buildAloware(s *syncing) converge.Side {
 	for name, key := range a.config.GHL.CustomFields {
 		custom[df.CustomField(name)] = key
 	}
-<<<<<<< HEAD
 	if name, _ := lists.ListStatus.Custom(); custom[lists.ListStatus] == "" && a.config.Lists.Sequences != nil {
 		custom[lists.ListStatus] = name
 	}
-	return aloware.NewSide(aloware.SideOptions{
-=======
 	return alowareSide{a.store, aloware.NewSide(aloware.SideOptions{
->>>>>>> main
 		Client: s.aloware, Clock: a.clock, Region: a.config.Region, Agents: a.store, Custom: custom,
 	})}
 }
