@@ -60,11 +60,10 @@ func (d *Desk) bring(ctx context.Context, w *work) error {
 // change clears and adds. What the calls touch is marked as not sure before, and
 // is sure after.
 func (d *Desk) change(ctx context.Context, w *work, c Change) error {
+	started, after := d.Clock(), w.holding
 	if err := d.keepHolding(ctx, w, during(w.holding, c)); err != nil {
 		return err
 	}
-	started := d.Clock()
-	after := w.holding
 	if c.Clear {
 		if err := d.dialer(w.facts.Barred != "").RemoveFromAllLists(ctx, w.turn.Aloware.ID); err != nil {
 			w.note(d, started, "error", "take off all lists", err)
@@ -242,6 +241,11 @@ func (d *Desk) save(ctx context.Context, w *work, row store.ListIntent) error {
 		}
 		if err := store.SaveListIntent(ctx, tx, row); err != nil {
 			return err
+		}
+		if w.row.Approved != "" && w.moved && row.State == Settled {
+			if err := store.ApproveWanted(ctx, tx, row.PersonID, ""); err != nil {
+				return err
+			}
 		}
 		if w.turn.Person.AlowareContactID != "" && (w.heldRow.UpdatedAt.IsZero() && len(w.holding.Lists) > 0 || len(w.log) > 0) {
 			if err := store.SaveListHolding(ctx, tx, d.holdingRow(w)); err != nil {
