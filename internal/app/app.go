@@ -46,9 +46,12 @@ type App struct {
 	consent *consenting
 	texts   *texts
 	lists   *listing
-	writer  *inbox.Writer
-	spill   *inbox.Spill
-	queue   *queue.Queue
+	calls   *calling
+	// recordings is the way to the audio of calls.
+	recordings http.RoundTripper
+	writer     *inbox.Writer
+	spill      *inbox.Spill
+	queue      *queue.Queue
 
 	servers []*server
 	gateway *gateway
@@ -101,6 +104,7 @@ func New(ctx context.Context, config Config, options Options) (*App, error) {
 	a := &App{
 		config: config, log: options.Log, clock: options.Clock, newID: df.IDs(options.Clock), version: options.Version,
 		name: fmt.Sprintf("%s-%d-%04x", host, os.Getpid(), rand.IntN(1<<16)), metrics: observe.NewMetrics(),
+		recordings: recordingTransport(),
 	}
 	db, err := OpenStore(ctx, config, observe.Quiet(options.Log))
 	if err != nil {
@@ -116,7 +120,7 @@ func New(ctx context.Context, config Config, options Options) (*App, error) {
 
 // build makes the parts that the roles need, top to bottom.
 func (a *App) build() error {
-	for _, step := range []func() error{a.buildAuth, a.buildSync, a.buildConsent, a.buildTexts, a.buildLists, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb, a.buildStatus} {
+	for _, step := range []func() error{a.buildAuth, a.buildSync, a.buildConsent, a.buildTexts, a.buildCalls, a.buildLists, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb, a.buildStatus} {
 		if err := step(); err != nil {
 			return err
 		}

@@ -62,6 +62,7 @@ type Config struct {
 	Texting TextingConfig
 	Lists   ListsConfig
 	Consent consent.Policy
+	Calls   CallsConfig
 
 	SourceOfTruth string
 	RetryLimit    int
@@ -172,6 +173,7 @@ func Load(lookup Lookup) (Config, error) {
 		Texting:       s.texting(),
 		Lists:         s.lists(),
 		Consent:       s.consentPolicy(),
+		Calls:         s.calls(),
 		MCP:           s.mcp(),
 		SourceOfTruth: s.oneOf("CONTACT_SOURCE_OF_TRUTH", "merge", "merge", "ghl", "aloware"),
 		RetryLimit:    s.number("JOB_RETRY_LIMIT", 10, 0, 100),
