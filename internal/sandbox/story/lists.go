@@ -25,7 +25,7 @@ func Lists() []Step {
 // The users of the demo's two systems, and their lists. The third person has one
 // address for two users.
 const (
-	listLead   = "+15005550171"
+	listLead   = "+15005550181"
 	alowareEli = 502
 	danaNew    = 8101
 	danaHot    = 8102
