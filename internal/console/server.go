@@ -73,6 +73,8 @@ type Config struct {
 	InstallPath string
 	// Settings are the effective settings, without what is secret.
 	Settings []Setting
+	// Features add pages of their own.
+	Features []func(*Book)
 }
 
 // Webhook is one address that a source posts its events to.
@@ -94,6 +96,7 @@ type Setting struct {
 // Server serves the console.
 type Server struct {
 	Config
+	book        *Book
 	templates   map[string]*template.Template
 	sessions    *sessions
 	checks      *checks
@@ -112,8 +115,10 @@ func New(config Config) (*Server, error) {
 			return nil, fmt.Errorf("trust our own address: %w", err)
 		}
 	}
+	s.book = newBook(s)
+	s.writePages(s.book)
 	var err error
-	s.templates, err = parseTemplates(functions(config.Clock))
+	s.templates, err = s.book.parse(functions(config.Clock))
 	return s, err
 }
 
