@@ -46,6 +46,7 @@ type App struct {
 	sync    *syncing
 	consent *consenting
 	texts   *texts
+	lists   *listing
 	calls   *calling
 	verity  *verity.Client    // our own door to Verity, beside the gateway's
 	token   *auth.TokenKeeper // of our own token for Verity, nil when none is configured
@@ -122,7 +123,7 @@ func New(ctx context.Context, config Config, options Options) (*App, error) {
 
 // build makes the parts that the roles need, top to bottom.
 func (a *App) build() error {
-	for _, step := range []func() error{a.buildAuth, a.buildToken, a.buildSync, a.buildConsent, a.buildVerity, a.buildTexts, a.buildCalls, a.buildBroadcasts, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb, a.buildStatus} {
+	for _, step := range []func() error{a.buildAuth, a.buildToken, a.buildSync, a.buildConsent, a.buildVerity, a.buildTexts, a.buildCalls, a.buildBroadcasts, a.buildLists, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb, a.buildStatus} {
 		if err := step(); err != nil {
 			return err
 		}

@@ -60,6 +60,7 @@ type Config struct {
 	Clerk   ClerkConfig
 	MCP     MCPConfig
 	Texting TextingConfig
+	Lists   ListsConfig
 	Consent consent.Policy
 	Calls   CallsConfig
 
@@ -173,6 +174,7 @@ func Load(lookup Lookup) (Config, error) {
 		Verity:        s.verity(),
 		Clerk:         s.clerk(),
 		Texting:       s.texting(),
+		Lists:         s.lists(),
 		Consent:       s.consentPolicy(),
 		Calls:         s.calls(),
 		MCP:           s.mcp(),

@@ -14,6 +14,7 @@ import (
 	"github.com/df-middleware/dfm/internal/df"
 	"github.com/df-middleware/dfm/internal/egress"
 	"github.com/df-middleware/dfm/internal/ghl"
+	"github.com/df-middleware/dfm/internal/lists"
 	"github.com/df-middleware/dfm/internal/people"
 	"github.com/df-middleware/dfm/internal/store"
 )
@@ -93,9 +94,11 @@ func (a *App) buildGHL(s *syncing) error {
 			return err
 		}
 	}
-	s.ghlSide = ghl.NewSide(ghl.SideOptions{
-		Client: client, Agents: a.store, CustomFields: identity(c.CustomFields), Clock: a.clock, Log: a.log,
-	})
+	side := ghl.SideOptions{Client: client, Agents: a.store, CustomFields: identity(c.CustomFields), Clock: a.clock, Log: a.log}
+	if a.config.Lists.Sync {
+		side.AgentField = c.AgentFieldKey
+	}
+	s.ghlSide = ghl.NewSide(side)
 	return nil
 }
 
@@ -119,6 +122,9 @@ func (a *App) buildAloware(s *syncing) converge.Side {
 	custom := aloware.Custom{}
 	for name, key := range a.config.GHL.CustomFields {
 		custom[df.CustomField(name)] = key
+	}
+	if name, _ := lists.ListStatus.Custom(); custom[lists.ListStatus] == "" && a.config.Lists.Sequences != nil {
+		custom[lists.ListStatus] = name
 	}
 	return alowareSide{a.store, aloware.NewSide(aloware.SideOptions{
 		Client: s.aloware, Clock: a.clock, Region: a.config.Region, Agents: a.store, Custom: custom,

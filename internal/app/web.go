@@ -46,6 +46,7 @@ func (a *App) buildWeb() error {
 	window, err := console.New(console.Config{
 		Store: a.store, Sync: a.sync, Clock: a.clock, Log: a.log, Admin: admin.Wrap, Jobs: jobs.Wrap,
 		Connections: a.Connections, Sample: a.sample, Metrics: a.metrics.Handler(), Version: a.version, Started: a.clock(),
+		Lists: a.lists.desk, ListSync: a.config.Lists.Sync, Directory: a.lists,
 		Keys: a.keys, Decode: decoderOf(routes),
 		Guard: admin, Random: rand.Reader, BaseURL: a.config.BaseURL, Webhooks: webhooksOf(routes),
 		InstallPath: a.installPath(), Settings: a.effective(),

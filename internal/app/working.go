@@ -18,16 +18,20 @@ func (a *App) buildQueue() error {
 	if workers == 0 && !a.config.Has(RoleScheduler) {
 		return nil
 	}
+	schedules := []queue.Schedule{
+		{Name: "process-pending", Every: 5 * time.Minute, Run: a.ringPending},
+		{Name: "prune", Every: time.Hour, Run: a.prune},
+		{Name: "late-consent", Every: 15 * time.Minute, Run: a.lateConsent},
+	}
+	if a.config.Lists.Sync {
+		schedules = append(schedules, queue.Schedule{Name: "lists", Every: 5 * time.Minute, Run: a.lists.desk.Converge})
+	}
 	a.queue = queue.New(a.store, queue.Config{
 		Owner: a.name, Workers: workers, Leader: a.config.Has(RoleScheduler),
 		Retry:   queue.RetryPolicy{Limit: a.config.RetryLimit, Delay: a.config.RetryDelay},
 		Handler: a.sync, Clock: a.clock, Log: a.log, JobLog: a.jobLog(), Observe: a.metrics.Event,
-		Tasks: []queue.Task{a.forwardTask()},
-		Schedules: []queue.Schedule{
-			{Name: "process-pending", Every: 5 * time.Minute, Run: a.ringPending},
-			{Name: "prune", Every: time.Hour, Run: a.prune},
-			{Name: "late-consent", Every: 15 * time.Minute, Run: a.lateConsent},
-		},
+		Tasks:     []queue.Task{a.forwardTask()},
+		Schedules: schedules,
 	})
 	return nil
 }

@@ -35,24 +35,13 @@ func functions(clock df.Clock) template.FuncMap {
 		"short":     short,
 		"segment":   url.PathEscape,
 		"side":      func(name string) df.Side { return df.Side(name) },
-		"entry":     entryOf,
+		"draw":      draw,
+		"fact":      factOf,
 		"named":     func(names map[string]string, id string) named { return named{id, names[id]} },
 		"way":       wayOf,
 		"statuses":  func() []string { return []string{"success", "error", "skipped"} },
 		"newAgent":  func() store.Agent { return store.Agent{Active: true} },
 	}
-}
-
-// entry is one line of the menu.
-type entry struct {
-	Link, Name string
-	Current    bool
-	Badge      int64
-}
-
-func entryOf(s screen, section, link, name string, badge any) entry {
-	n, _ := badge.(int64)
-	return entry{link, name, s.Section == section, n}
 }
 
 // named is a person by id, with the name when there is one.
