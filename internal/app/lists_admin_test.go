@@ -177,7 +177,7 @@ type listShape struct{ AgentKey, ListKey, AlowareListID, AlowareListName string 
 func TestTheAgentsFieldATagAndAStatusAreObeyed(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, url string) {
 		world := sandbox.New(sandbox.Config{TimeScale: 0.01, Workers: 8,
-			GHL: ghlworld.Config{RateMax: 1 << 30, CustomFields: []ghlworld.CustomField{{ID: "cfAgent", Name: "Assigned agent", FieldKey: "contact.assignedAgent", DataType: "TEXT"}}},
+			GHL:     ghlworld.Config{RateMax: 1 << 30, CustomFields: []ghlworld.CustomField{{ID: "cfAgent", Name: "Assigned agent", FieldKey: "contact.assignedAgent", DataType: "TEXT"}}},
 			Aloware: alowareworld.Config{BasicUser: "test", BasicPass: "test:pass", CustomFields: []string{"aloware_list_status"}},
 		})
 		if err := world.Start(t.Context()); err != nil {
