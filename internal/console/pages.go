@@ -97,6 +97,7 @@ func (s *Server) writePages(b *Book) {
 	see("/conflicts", s.conflictsPage)
 	see("/issues", s.issuesPage)
 	see("/sync-log", s.syncLogPage)
+	s.writeListPages(see, change)
 	see("/agents", s.agentsPage)
 	see("/agents/{key}", s.agentPage)
 	see("/agents/{key}/delete", s.confirmDeleteAgent)

@@ -216,12 +216,21 @@ func (d *Desk) end(ctx context.Context, w *work) error {
 // keepHolding writes what is known while calls are under way.
 func (d *Desk) keepHolding(ctx context.Context, w *work, h Holding) error {
 	return people.FromStore(d.Store.InTx(ctx, func(tx store.Tx) error {
-		if err := store.Guard(ctx, tx, store.Lease(w.lease)); err != nil {
+		if err := w.guard(ctx, tx); err != nil {
 			return err
 		}
 		w.holding = h
 		return store.SaveListHolding(ctx, tx, d.holdingRow(w))
 	}))
+}
+
+// guard fails with store.ErrLeaseLost when the lane has another owner by now. A
+// zero lease is one that nobody contests.
+func (w *work) guard(ctx context.Context, tx store.Tx) error {
+	if w.lease == (people.Lease{}) {
+		return nil
+	}
+	return store.Guard(ctx, tx, store.Lease(w.lease))
 }
 
 func (d *Desk) holdingRow(w *work) store.ListHolding {
@@ -236,7 +245,7 @@ func (d *Desk) holdingRow(w *work) store.ListHolding {
 // save keeps everything about the turn in one transaction, under the lane's lease.
 func (d *Desk) save(ctx context.Context, w *work, row store.ListIntent) error {
 	return people.FromStore(d.Store.InTx(ctx, func(tx store.Tx) error {
-		if err := store.Guard(ctx, tx, store.Lease(w.lease)); err != nil {
+		if err := w.guard(ctx, tx); err != nil {
 			return err
 		}
 		if err := store.SaveListIntent(ctx, tx, row); err != nil {

@@ -251,7 +251,7 @@ func (d *Desk) keepEnrolment(ctx context.Context, w *work, e Enrolment) error {
 	}
 	row.Sequence = written(e)
 	return people.FromStore(d.Store.InTx(ctx, func(tx store.Tx) error {
-		if err := store.Guard(ctx, tx, store.Lease(w.lease)); err != nil {
+		if err := w.guard(ctx, tx); err != nil {
 			return err
 		}
 		return store.SaveListIntent(ctx, tx, row)
