@@ -59,6 +59,7 @@ type Config struct {
 	Clerk   ClerkConfig
 	MCP     MCPConfig
 	Texting TextingConfig
+	Chat    ChatConfig
 
 	SourceOfTruth string
 	RetryLimit    int
@@ -168,6 +169,7 @@ func Load(lookup Lookup) (Config, error) {
 		Clerk:         s.clerk(),
 		Texting:       s.texting(),
 		MCP:           s.mcp(),
+		Chat:          s.chat(),
 		SourceOfTruth: s.oneOf("CONTACT_SOURCE_OF_TRUTH", "merge", "merge", "ghl", "aloware"),
 		RetryLimit:    s.number("JOB_RETRY_LIMIT", 10, 0, 100),
 		RetryDelay:    s.duration("JOB_RETRY_DELAY", time.Minute, time.Millisecond),

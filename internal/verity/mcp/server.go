@@ -95,6 +95,7 @@ type Server struct {
 	set     atomic.Pointer[toolset.Set]
 	confirm *confirmations
 	checks  map[string]toolset.Checker // of our own tools' arguments
+	own     map[string]ownEntry        // our own tools
 
 	mu     sync.Mutex
 	listed map[string][sha256.Size]byte // operations that are tools now, and their definitions' hashes
@@ -108,7 +109,7 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, confirm: newConfirmations(cfg.Secret, cfg.Clock), listed: map[string][sha256.Size]byte{}, checks: map[string]toolset.Checker{}}
+	s := &Server{cfg: cfg, confirm: newConfirmations(cfg.Secret, cfg.Clock), listed: map[string][sha256.Size]byte{}, checks: map[string]toolset.Checker{}, own: map[string]ownEntry{}}
 	s.sdk = sdk.NewServer(
 		&sdk.Implementation{Name: "df-middleware", Title: "df-middleware", Version: cfg.Version},
 		&sdk.ServerOptions{
