@@ -68,6 +68,11 @@ func (c *Chat) begin(ctx context.Context, who Caller, in input) (*turn, error) {
 	if t.conversation == "" {
 		t.conversation = c.NewID()
 	}
+	if in.text == "" { // answers a question of a conversation that must be there
+		if _, err := c.Store.Conversation(ctx, who.Owner, t.conversation); err != nil {
+			return nil, err
+		}
+	}
 	err := c.Store.BeginTurn(ctx, store.Conversation{
 		Owner: who.Owner, ID: t.conversation, Title: titleOf(in.text), Model: c.vendor + "/" + c.model,
 		Turn: t.id, TurnUntil: now.Add(c.Limits.Time + time.Minute),
