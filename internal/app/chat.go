@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto/hkdf"
 	"crypto/sha256"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/auth"
+	"github.com/df-middleware/dfm/internal/console"
 	"github.com/df-middleware/dfm/internal/df"
 	"github.com/df-middleware/dfm/internal/egress"
 	"github.com/df-middleware/dfm/internal/observe"
@@ -174,4 +176,83 @@ func (o chatObserver) Turn(vendor, reason string, took time.Duration) {
 // Tokens implements chat.Observer.
 func (o chatObserver) Tokens(vendor string, input, output, costMicros int64) {
 	o.metrics.ChatTokens(vendor, input, output, costMicros)
+}
+
+// consoleChat shows the chat in the console.
+type consoleChat struct {
+	chat *chat.Chat
+	door chatDoor
+}
+
+// Serve implements console.Chat.
+func (c consoleChat) Serve(w http.ResponseWriter, r *http.Request, owner string) {
+	c.chat.Talk(w, r, c.door.caller(owner, owner))
+}
+
+// Forget implements console.Chat.
+func (c consoleChat) Forget(ctx context.Context, owner, id string) error {
+	return c.chat.Forget(ctx, owner, id)
+}
+
+// Model implements console.Chat.
+func (c consoleChat) Model() string { return c.chat.ModelName() }
+
+// Read implements console.Chat.
+func (c consoleChat) Read(ctx context.Context, owner, id string) (console.Spoken, error) {
+	found, err := c.chat.Read(ctx, owner, id)
+	if err != nil {
+		return console.Spoken{}, err
+	}
+	spoken := console.Spoken{ID: found.ID, Title: found.Title, Busy: found.Busy, InputTokens: found.InputTokens,
+		OutputTokens: found.OutputTokens, CostMicros: found.CostMicros}
+	waiting := map[string]string{}
+	for _, q := range found.Waiting {
+		waiting[q.CallID] = q.ApprovalID
+	}
+	for _, m := range found.Messages {
+		if m.Role == llm.Tool {
+			settleCalls(spoken.Lines, m.Parts)
+			continue
+		}
+		line := console.SpokenLine{Mine: m.Role == llm.User, Note: m.Note}
+		for _, p := range m.Parts {
+			line.Text += p.Text
+			if p.Call != nil {
+				one := console.SpokenCall{ID: p.Call.ID, Tool: p.Call.Name, Arguments: p.Call.Arguments, State: "failed", Approval: waiting[p.Call.ID]}
+				if one.Approval != "" {
+					one.State = "waiting"
+				} else if found.Busy {
+					one.State = "open"
+				}
+				line.Calls = append(line.Calls, one)
+			}
+		}
+		spoken.Lines = append(spoken.Lines, line)
+	}
+	return spoken, nil
+}
+
+// settleCalls puts results to the calls of the last line that made some.
+func settleCalls(lines []console.SpokenLine, parts []llm.Part) {
+	for i := len(lines) - 1; i >= 0; i-- {
+		if lines[i].Mine || len(lines[i].Calls) == 0 {
+			continue
+		}
+		for _, p := range parts {
+			for j := range lines[i].Calls {
+				one := &lines[i].Calls[j]
+				if p.Result == nil || p.Result.CallID != one.ID {
+					continue
+				}
+				one.Result, one.State, one.Approval = p.Result.Text, "done", ""
+				switch {
+				case p.Result.Code == "DECLINED", p.Result.Code == "NOT_APPROVED":
+					one.State = "declined"
+				case p.Result.IsError:
+					one.State = "failed"
+				}
+			}
+		}
+		return
+	}
 }

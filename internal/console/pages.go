@@ -99,12 +99,16 @@ func (s *Server) pages() []route {
 	see("/keys/{id}/{action}", s.confirmKey)
 	change("/keys", s.makeKey)
 	change("/keys/{id}/{action}", s.changeKey)
+	see("/chat", s.chatPage)
+	see("/chat/{id}", s.chatPage)
+	change("/chat/{id}/forget", s.forgetChat)
 	see("/connections", s.connectionsPage)
 	see("/audit", s.auditPage)
 	see("/settings", s.settingsPage)
 	change("/sign-out", s.signOut)
 	return append(routes,
 		route{"/", s.page(s.nothingHere), false},
+		route{"POST /chat/turn", s.signedIn(http.HandlerFunc(s.chatTurn)), false},
 		route{"GET /events/{id}/raw", s.signedIn(http.HandlerFunc(s.rawEvent)), false},
 		route{"GET /sign-in", http.HandlerFunc(s.signInPage), true},
 		route{"POST /sign-in", http.HandlerFunc(s.signIn), true},

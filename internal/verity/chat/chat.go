@@ -111,6 +111,14 @@ func New(config Config) (*Chat, error) {
 	return c, nil
 }
 
+// ModelName names vendor and model, and is "" when none is configured.
+func (c *Chat) ModelName() string {
+	if c.Model == nil {
+		return ""
+	}
+	return c.vendor + "/" + c.model
+}
+
 // cost returns what tokens cost, in millionths.
 func (p Price) cost(u llm.Usage) int64 {
 	return int64(float64(u.Input)*p.Input + float64(u.Output)*p.Output + 0.5)

@@ -199,7 +199,7 @@ func (c *Chat) list(w http.ResponseWriter, r *http.Request, who Caller) {
 
 type messageView struct {
 	Seq       int64      `json:"seq"`
-	Role      string     `json:"role"`
+	Role      llm.Role   `json:"role"`
 	Parts     []llm.Part `json:"parts"`
 	Note      string     `json:"note,omitempty"`
 	CreatedAt time.Time  `json:"createdAt"`
@@ -245,7 +245,7 @@ func (c *Chat) Read(ctx context.Context, owner, id string) (Conversation, error)
 	}
 	view := Conversation{conversationView: c.view(found), Messages: make([]messageView, len(rows)), Waiting: []questionView{}}
 	for i, row := range rows {
-		view.Messages[i] = messageView{row.Seq, row.Role, visible(h.messages[i].Parts), row.Note, row.CreatedAt}
+		view.Messages[i] = messageView{row.Seq, llm.Role(row.Role), visible(h.messages[i].Parts), row.Note, row.CreatedAt}
 	}
 	for _, call := range h.open() {
 		if row, waits := h.waiting(call); waits && c.Clock().Before(row.ExpiresAt) {
