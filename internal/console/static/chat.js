@@ -97,6 +97,7 @@
         for (const b of question.querySelectorAll("button")) b.dataset.approval = e.approvalId;
         tool.querySelector(".ask")?.remove();
         tool.append(question);
+        tool.querySelector("details").open = true; // nobody should agree to what he has not seen
         mark(tool, "waiting");
         break;
       }
