@@ -76,8 +76,10 @@ type Config struct {
 	Filter    toolset.Filter       // for all callers
 	Local     *Caller              // who calls on standard input; nil when nobody may
 	Records   Records              // nil offers none
-	Audit     Audit                // nil keeps none
-	Limit     Limit                // nil sets none
+	// Drift makes the report of where systems differ; nil offers none.
+	Drift func(ctx context.Context) (any, error)
+	Audit Audit // nil keeps none
+	Limit Limit // nil sets none
 	// Secret signs the state of confirmations. Instances that share it can
 	// finish each other's. Empty means a random one.
 	Secret    []byte
@@ -124,6 +126,7 @@ func New(cfg Config) (*Server, error) {
 	s.sdk.AddReceivingMiddleware(s.guard)
 	s.addSearch()
 	s.addRecords()
+	s.addInsight()
 	s.addResources()
 	s.addPrompts()
 	s.Reload(cfg.Catalogue)
@@ -257,6 +260,10 @@ func (s *Server) guard(next sdk.MethodHandler) sdk.MethodHandler {
 		case *sdk.ListToolsResult:
 			if err == nil {
 				list.Tools = slices.DeleteFunc(list.Tools, func(t *sdk.Tool) bool { return !s.seesName(caller, t.Name) })
+			}
+		case *sdk.ListResourcesResult:
+			if err == nil && !caller.Records {
+				list.Resources = slices.DeleteFunc(list.Resources, func(r *sdk.Resource) bool { return r.URI == driftURI })
 			}
 		case *sdk.ListResourceTemplatesResult:
 			if err == nil && !caller.Records {
