@@ -49,7 +49,7 @@ func TestAdminAndJobsAskForTheirSecrets(t *testing.T) {
 			t.Errorf("%s: %d %s", test.name, got.status, got.body)
 		}
 	}
-	for _, source := range []string{"ghl", "aloware"} {
+	for _, source := range []string{"ghl", "aloware", "texting", "broadcast"} {
 		got := call(t, http.MethodPost, p.web()+"/api/test/webhooks/"+source, asAdmin(), "")
 		var sample struct {
 			Status int

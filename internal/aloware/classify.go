@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/payload"
 )
 
 // communication is Aloware's own code for what a communication is (TALK's
@@ -22,7 +23,7 @@ const (
 
 // communicationOf reads the type field, a number or, through Zapier, a word.
 func communicationOf(text string) communication {
-	switch fold(text) {
+	switch payload.Fold(text) {
 	case "1", "3", "call", "phonecall", "conference":
 		return aCall
 	case "2", "sms", "mms":
@@ -72,7 +73,7 @@ var families = []struct {
 // OutboundSMS-DispositionCompleted; so the name only decides what the record's
 // type does not.
 func classify(event, kind string) df.Kind {
-	name := fold(event)
+	name := payload.Fold(event)
 	for _, family := range families {
 		if strings.Contains(name, family.part) {
 			return byType(family.kind, communicationOf(kind), name)

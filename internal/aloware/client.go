@@ -14,6 +14,7 @@ import (
 
 	"github.com/df-middleware/dfm/internal/df"
 	"github.com/df-middleware/dfm/internal/egress"
+	"github.com/df-middleware/dfm/internal/payload"
 )
 
 const upstream = "aloware"
@@ -177,7 +178,7 @@ func errorText(body []byte) string {
 			list = []any{fields[field]}
 		}
 		for _, entry := range list {
-			if text, _ := scalar(entry); text != "" {
+			if text, _ := payload.Scalar(entry); text != "" {
 				texts = append(texts, fmt.Sprintf("%s: %s", field, text))
 			}
 		}

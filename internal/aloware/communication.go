@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/payload"
 )
 
 // Communication is what a delivery says about one call or text. Aloware has one
@@ -28,7 +29,11 @@ type Communication struct {
 	Ending string
 	// Delivery is a text's state at the carrier: received, sent, delivered,
 	// accepted, queued, sending, receiving, undelivered or failed.
-	Delivery    string
+	Delivery string
+	// Rejection is Aloware's code for why it refused a text of ours, e.g. "11"
+	// for do-not-call and "32" for opted out. Its list of codes is known, the
+	// name of the field is not documented, so likely ones are read.
+	Rejection   string
 	Disposition string // the account's own name for the outcome; may be set by itself
 	Duration    time.Duration
 	TalkTime    time.Duration
@@ -42,6 +47,13 @@ type Communication struct {
 	Summary       string
 	Transcription string
 }
+
+// The codes with which Aloware refuses a text because of consent: the contact is
+// is_dnc, or opted out by text.
+const (
+	RejectedDNC    = "11"
+	RejectedOptOut = "32"
+)
 
 // endings are Aloware's codes of disposition_status2.
 var endings = map[string]string{"2": "abandoned", "3": "missed", "4": "completed", "5": "failed", "6": "dead-end",
@@ -84,6 +96,7 @@ func (d Decoder) Communication(raw []byte) (Communication, bool) {
 		c.Kind = df.KindCall
 	case df.KindMessage, df.KindMessageStatus:
 		c.Kind, c.Text = df.KindMessage, r.text("body")
+		c.Rejection = r.text("rejectionreason", "rejectionreasonid", "rejectreason", "rejectioncode", "rejection")
 	}
 	if c.Kind != df.KindMessage {
 		c.Delivery = ""
@@ -96,10 +109,10 @@ func (d Decoder) Communication(raw []byte) (Communication, bool) {
 
 // direction reads 1 and 2, or the words, and falls back to the event's name.
 func direction(text, event string) (outbound, known bool) {
-	switch name := fold(event); {
-	case text == "2" || fold(text) == "outbound":
+	switch name := payload.Fold(event); {
+	case text == "2" || payload.Fold(text) == "outbound":
 		return true, true
-	case text == "1" || fold(text) == "inbound":
+	case text == "1" || payload.Fold(text) == "inbound":
 		return false, true
 	default:
 		outbound = strings.HasPrefix(name, "outbound")
@@ -116,7 +129,7 @@ func coded(r record, words map[string]string, keys ...string) string {
 			return word
 		}
 		for _, word := range words {
-			if fold(word) == fold(text) {
+			if payload.Fold(word) == payload.Fold(text) {
 				return word
 			}
 		}
@@ -137,12 +150,12 @@ func seconds(r record, key string) time.Duration {
 func transcript(value any) string {
 	list, isList := value.([]any)
 	if !isList {
-		text, _ := scalar(value)
+		text, _ := payload.Scalar(value)
 		return text
 	}
 	lines := make([]string, 0, len(list))
 	for _, entry := range list {
-		line, _ := scalar(entry)
+		line, _ := payload.Scalar(entry)
 		if object, ok := entry.(map[string]any); ok {
 			r := newRecord(object)
 			line = r.text("text", "transcript", "sentence", "content")

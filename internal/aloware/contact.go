@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/payload"
 )
 
 // wire maps our fields to Aloware's names, in lookups, webhooks and POST /forms.
@@ -61,8 +62,8 @@ func (c Custom) contact(r record, region string) df.Contact {
 }
 
 func readField(fields map[df.Field]string, r record, field df.Field, name, region string) {
-	value, present := r[fold(name)]
-	text, plain := scalar(value)
+	value, present := r[payload.Fold(name)]
+	text, plain := payload.Scalar(value)
 	if !present || !plain {
 		return
 	}
@@ -92,7 +93,7 @@ func tagNames(value any) []string {
 			if object, ok := entry.(map[string]any); ok {
 				entry = newRecord(object)["name"]
 			}
-			name, _ := scalar(entry)
+			name, _ := payload.Scalar(entry)
 			names = append(names, name)
 		}
 		return df.Tags(names...)

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/payload"
 )
 
 // Decoder reads Aloware's webhooks. The zero Decoder reads national phone
@@ -133,7 +134,7 @@ func (d Decoder) addContact(notice *df.Notice, p parts) {
 // anything but letters, digits and the punctuation of names.
 func printable(name string) string {
 	clean := strings.Map(func(r rune) rune {
-		if r < 0x80 && fold(string(r)) != "" || strings.ContainsRune("-._ ", r) {
+		if r < 0x80 && payload.Fold(string(r)) != "" || strings.ContainsRune("-._ ", r) {
 			return r
 		}
 		return -1

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/payload"
 )
 
 func ptr[T any](v T) *T { return &v }
@@ -155,7 +156,7 @@ func TestTimesWithoutAZoneAreUTC(t *testing.T) {
 		"2026-08-05 12:00:00": noon, "2026-08-05T12:00:00": noon, "2026-08-05T12:00:00Z": noon,
 		"2026-08-05T12:00:00.000000Z": noon, "2026-08-05 14:00:00+02:00": noon, "0000-00-00 00:00:00": {}, "yesterday": {}, "": {}, "1754395200": {},
 	} {
-		if got := parseTime(text); !got.Equal(want) {
+		if got := payload.Written(text); !got.Equal(want) {
 			t.Errorf("%q: %v", text, got)
 		}
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/df-middleware/dfm/internal/store"
 	"github.com/df-middleware/dfm/internal/store/postgres"
 	"github.com/df-middleware/dfm/internal/store/sqlite"
+	"github.com/df-middleware/dfm/internal/verity"
 )
 
 // StopTime bounds an orderly stop.
@@ -45,9 +46,14 @@ type App struct {
 	sync    *syncing
 	consent *consenting
 	texts   *texts
-	writer  *inbox.Writer
-	spill   *inbox.Spill
-	queue   *queue.Queue
+	calls   *calling
+	verity  *verity.Client    // our own door to Verity, beside the gateway's
+	token   *auth.TokenKeeper // of our own token for Verity, nil when none is configured
+	// recordings is the way to the audio of calls.
+	recordings http.RoundTripper
+	writer     *inbox.Writer
+	spill      *inbox.Spill
+	queue      *queue.Queue
 
 	servers []*server
 	gateway *gateway
@@ -100,6 +106,7 @@ func New(ctx context.Context, config Config, options Options) (*App, error) {
 	a := &App{
 		config: config, log: options.Log, clock: options.Clock, newID: df.IDs(options.Clock), version: options.Version,
 		name: fmt.Sprintf("%s-%d-%04x", host, os.Getpid(), rand.IntN(1<<16)), metrics: observe.NewMetrics(),
+		recordings: recordingTransport(),
 	}
 	db, err := OpenStore(ctx, config, observe.Quiet(options.Log))
 	if err != nil {
@@ -115,7 +122,7 @@ func New(ctx context.Context, config Config, options Options) (*App, error) {
 
 // build makes the parts that the roles need, top to bottom.
 func (a *App) build() error {
-	for _, step := range []func() error{a.buildAuth, a.buildSync, a.buildConsent, a.buildTexts, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb, a.buildStatus} {
+	for _, step := range []func() error{a.buildAuth, a.buildToken, a.buildSync, a.buildConsent, a.buildVerity, a.buildTexts, a.buildCalls, a.buildBroadcasts, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb, a.buildStatus} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -143,7 +150,7 @@ func (a *App) start(ctx context.Context) error {
 	a.cancel = cancel
 	a.startAuth()
 	if a.config.Has(RoleWeb) {
-		a.running.Go(func() { a.spill.Run(background, unspilled{a.store, a.texts}, a.clock) })
+		a.running.Go(func() { a.spill.Run(background, accepting{a.store, a}, a.clock) })
 	}
 	if a.config.Has(RoleWorker) {
 		a.running.Go(func() { a.beat(background) })

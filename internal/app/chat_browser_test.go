@@ -52,7 +52,9 @@ func TestThePageOfTheChatInARealBrowser(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	enable := func(ctx context.Context, target *chromedp.Target) (cdp.Empty, error) { return cdp.Call(ctx, target, log.Enable, cdp.Empty{}) }
+	enable := func(ctx context.Context, target *chromedp.Target) (cdp.Empty, error) {
+		return cdp.Call(ctx, target, log.Enable, cdp.Empty{})
+	}
 	if _, err := chromedp.Run(ctx, chromedp.Action[cdp.Empty](enable)); err != nil {
 		t.Fatal(err)
 	}

@@ -21,10 +21,10 @@ type consenting struct {
 
 // buildConsent makes it. It must be there before anything that texts.
 func (a *App) buildConsent() error {
-	s := a.sync
+	s, book := a.sync, consent.Book{Store: a.store}
 	c := &consenting{
-		recorder: &consent.Recorder{Targets: consent.Targets(s.ghl != nil, s.aloware != nil), Clock: a.clock, NewID: a.newID},
-		gate:     consent.Gate{Registry: a.store, People: consent.Book{Store: a.store}, Clock: a.clock},
+		recorder: &consent.Recorder{Policy: a.config.Consent, Targets: consent.Targets(s.ghl != nil, s.aloware != nil), Clock: a.clock, NewID: a.newID},
+		gate:     consent.Gate{Registry: a.store, People: book, Zones: book, Policy: a.config.Consent, Clock: a.clock},
 	}
 	c.fan = &consent.Fan{Store: a.store, Recorder: c.recorder, Clock: a.clock, Log: a.log}
 	if s.ghl != nil {

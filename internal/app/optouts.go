@@ -16,23 +16,32 @@ import (
 // registerOptOuts adds what the admin API shows of consent: the registry, the
 // evidence, which systems know, and what should not have happened.
 func (a *App) registerOptOuts(mux *http.ServeMux, admin func(http.Handler) http.Handler) {
-	for pattern, h := range map[string]func(*http.Request) (any, error){
-		"GET /api/admin/optouts":           a.listOptOuts,
-		"GET /api/admin/optouts/incidents": a.listIncidents,
-		"GET /api/admin/optouts/reviews":   a.listReviews,
-		"GET /api/admin/optouts/targets":   a.listTargets,
-	} {
-		mux.Handle(pattern, admin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			answer, err := h(r)
-			if err != nil {
-				a.log.Error("an admin request about opt-outs failed", "error", err)
-				writeError(w, df.AsError(err))
-				return
-			}
-			writeJSON(w, http.StatusOK, answer)
-		})))
+	handle := func(pattern string, h func(*http.Request) (any, error)) {
+		mux.Handle(pattern, admin(a.answering(pattern, h)))
 	}
+	handle("GET /api/admin/optouts", a.listOptOuts)
+	handle("GET /api/admin/optouts/incidents", a.listIncidents)
+	handle("GET /api/admin/optouts/reviews", a.listReviews)
+	handle("GET /api/admin/optouts/targets", a.listTargets)
+	a.registerOptOutChanges(handle)
 	mux.Handle("GET /api/admin/optouts/evidence", admin(http.HandlerFunc(a.exportEvidence)))
+}
+
+// answering makes a handler of what answers a request with JSON, or with an error
+// in safe text.
+func (a *App) answering(pattern string, h func(*http.Request) (any, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer, err := h(r)
+		if err != nil {
+			known := df.AsError(err)
+			if known.Status >= http.StatusInternalServerError {
+				a.log.Error("an admin request failed", "route", pattern, "error", err)
+			}
+			writeError(w, known)
+			return
+		}
+		writeJSON(w, http.StatusOK, answer)
+	})
 }
 
 func badRequest(message string) error {

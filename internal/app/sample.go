@@ -41,40 +41,55 @@ func (a *App) sample(ctx context.Context, source string) (int, []byte, error) {
 	return response.StatusCode, answer, err
 }
 
-// sampleOf makes the event. It is about a contact that does not exist, so it
-// ends as skipped.
+// sampleOf makes the event. It is about nobody: a contact that does not exist, or
+// a type that nothing is done about. So it ends as skipped.
 func (a *App) sampleOf(source string) (path string, body []byte, header http.Header, err error) {
 	header = http.Header{"Content-Type": {"application/json"}}
-	unset := func(names string) error {
-		return &df.Error{Code: "NOT_CONFIGURED", Message: "set " + names + " to sign sample events", Status: http.StatusConflict}
-	}
 	switch df.Source(source) {
 	case df.SourceGHL:
-		secret := a.config.GHL.WebhookSecret
-		if !secret.Set() {
-			return "", nil, nil, unset("GHL_WEBHOOK_SECRET")
-		}
 		body = encode(map[string]any{"type": "ContactUpdate", "locationId": a.config.GHL.LocationID,
 			"id": "dfm-sample-contact", "webhookId": a.newID(), "timestamp": a.clock().UTC().Format(time.RFC3339Nano)})
-		mac := hmac.New(sha256.New, []byte(secret.Reveal()))
-		mac.Write(body)
-		header.Set("X-GHL-Signature", hex.EncodeToString(mac.Sum(nil)))
-		return "/api/webhooks/ghl", body, header, nil
+		return "/api/webhooks/ghl", body, header, sign(header, "X-GHL-Signature", a.config.GHL.WebhookSecret, "GHL_WEBHOOK_SECRET", body)
 	case df.SourceAloware:
-		c := a.config.Aloware
-		request := http.Request{Header: header}
-		switch {
-		case c.BasicPass.Set():
-			request.SetBasicAuth(c.BasicUser, c.BasicPass.Reveal())
-		case c.Bearer.Set():
-			header.Set("Authorization", "Bearer "+c.Bearer.Reveal())
-		default:
-			return "", nil, nil, unset("ALOWARE_WEBHOOK_BASIC_USER and ALOWARE_WEBHOOK_BASIC_PASS, or ALOWARE_WEBHOOK_BEARER,")
-		}
 		body = encode(map[string]any{"event": "dfm-sample", "body": map[string]any{"id": a.newID()}})
-		return "/api/webhooks/aloware", body, header, nil
+		return "/api/webhooks/aloware", body, header, a.config.Aloware.prove(header)
+	case df.SourceTexting:
+		body = encode(map[string]any{"eventType": "dfm.sample", "messageId": a.newID()})
+		return "/api/webhooks/texting", body, header, sign(header, "X-Texting-Signature", a.config.Verity.WebhookSecret, "VERITY_WEBHOOK_SECRET", body)
+	case df.SourceBroadcast:
+		body = encode(map[string]any{"eventType": "dfm_sample", "sampleId": a.newID()})
+		return "/api/webhooks/broadcast", body, header, sign(header, "X-Broadcast-Signature", a.config.Verity.WebhookSecret, "VERITY_WEBHOOK_SECRET", body)
 	}
-	return "", nil, nil, &df.Error{Code: "NOT_FOUND", Message: "there are sample events of ghl and aloware", Status: http.StatusNotFound}
+	return "", nil, nil, &df.Error{Code: "NOT_FOUND", Message: "there are sample events of ghl, aloware, texting and broadcast", Status: http.StatusNotFound}
+}
+
+// sign puts the body's hex HMAC-SHA256 into a header, as the sender would.
+func sign(header http.Header, name string, secret df.Secret, setting string, body []byte) error {
+	if !secret.Set() {
+		return unsigned(setting)
+	}
+	mac := hmac.New(sha256.New, []byte(secret.Reveal()))
+	mac.Write(body)
+	header.Set(name, hex.EncodeToString(mac.Sum(nil)))
+	return nil
+}
+
+// prove shows what Aloware's webhooks show.
+func (c AlowareConfig) prove(header http.Header) error {
+	request := http.Request{Header: header}
+	switch {
+	case c.BasicPass.Set():
+		request.SetBasicAuth(c.BasicUser, c.BasicPass.Reveal())
+	case c.Bearer.Set():
+		header.Set("Authorization", "Bearer "+c.Bearer.Reveal())
+	default:
+		return unsigned("ALOWARE_WEBHOOK_BASIC_USER and ALOWARE_WEBHOOK_BASIC_PASS, or ALOWARE_WEBHOOK_BEARER,")
+	}
+	return nil
+}
+
+func unsigned(settings string) error {
+	return &df.Error{Code: "NOT_CONFIGURED", Message: "set " + settings + " to sign sample events", Status: http.StatusConflict}
 }
 
 func encode(value map[string]any) []byte {

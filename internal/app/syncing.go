@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/df-middleware/dfm/internal/aloware"
+	"github.com/df-middleware/dfm/internal/broadcasts"
 	"github.com/df-middleware/dfm/internal/converge"
 	"github.com/df-middleware/dfm/internal/df"
 	"github.com/df-middleware/dfm/internal/egress"
@@ -18,17 +20,18 @@ import (
 
 // syncing is everything that brings contacts into agreement.
 type syncing struct {
-	store     *store.Store
-	clock     df.Clock
-	ghl       *ghl.Client
-	install   *ghl.App // our Marketplace app at GHL, nil when none is configured
-	ghlSide   *ghl.Side
-	aloware   *aloware.Client
-	converger *converge.Converger
-	handler   *converge.Handler
-	callers   map[string]*egress.Client // by upstream, for health
-	provider  *ghl.Client               // with the token of our own app, nil without one
-	texts     *texts
+	store      *store.Store
+	clock      df.Clock
+	ghl        *ghl.Client
+	install    *ghl.App // our Marketplace app at GHL, nil when none is configured
+	ghlSide    *ghl.Side
+	aloware    *aloware.Client
+	converger  *converge.Converger
+	handler    *converge.Handler
+	callers    map[string]*egress.Client // by upstream, for health
+	provider   *ghl.Client               // with the token of our own app, nil without one
+	texts      *texts
+	broadcasts *broadcasts.Desk
 }
 
 // buildSync makes the upstreams that are configured and what converges them.
@@ -106,7 +109,7 @@ func identity(fields map[string]string) map[string]string {
 	return names
 }
 
-func (a *App) buildAloware(s *syncing) *aloware.Side {
+func (a *App) buildAloware(s *syncing) converge.Side {
 	c := a.config.Aloware
 	caller := a.caller("aloware", "aloware", egress.Limit{
 		Calls: c.RatePerSecond, Per: time.Second, Burst: max(8, 2*c.RatePerSecond), Reserve: 0.2,
@@ -117,9 +120,37 @@ func (a *App) buildAloware(s *syncing) *aloware.Side {
 	for name, key := range a.config.GHL.CustomFields {
 		custom[df.CustomField(name)] = key
 	}
-	return aloware.NewSide(aloware.SideOptions{
+	return alowareSide{a.store, aloware.NewSide(aloware.SideOptions{
 		Client: s.aloware, Clock: a.clock, Region: a.config.Region, Agents: a.store, Custom: custom,
-	})
+	})}
+}
+
+// alowareSide is Aloware as converge needs it.
+type alowareSide struct {
+	store *store.Store
+	*aloware.Side
+}
+
+// Retire implements converge.Retirer. Do-not-call is then our own word for a
+// contact that is gone, not the person's: what we ask for is noted before it is
+// asked, so that Aloware's announcement of it is known for an echo and opts
+// nobody out.
+func (s alowareSide) Retire(ctx context.Context, ref df.Ref) error {
+	if ref.ID != "" {
+		err := s.store.InTx(ctx, func(tx store.Tx) error {
+			known, err := store.FlagsOf(ctx, tx, df.SideAloware, ref.ID)
+			if err != nil || known.Call != nil && *known.Call {
+				return err
+			}
+			asked := true
+			known.AskedCall = &asked
+			return store.SaveFlags(ctx, tx, known)
+		})
+		if err != nil {
+			return fmt.Errorf("note that Aloware is asked for do-not-call: %w", err)
+		}
+	}
+	return s.Side.Retire(ctx, ref)
 }
 
 // unlimited is for calls that are rare by themselves.
@@ -143,6 +174,9 @@ func (s *syncing) Handle(ctx context.Context, turn store.Turn) ([]store.Result, 
 		case df.KindInstall, df.KindUninstall:
 			return s.lifecycle(ctx, turn.Events[0]), nil
 		}
+	}
+	if id, ok := strings.CutPrefix(turn.Lease.Lane, broadcastLane); ok {
+		return s.announced(ctx, turn, id)
 	}
 	for i, e := range turn.Events {
 		turn.Events[i].Notice.Contact = s.texts.carried(e)

@@ -90,11 +90,7 @@ func (a *App) buildTexts() error {
 		t.desk.GHL = ghlTexts{own: a.sync.ghl, provider: a.sync.provider, providerID: c.GHL.ProviderID}
 	}
 	if c.Verity.APIKey.Set() {
-		sender, err := a.sender()
-		if err != nil {
-			return err
-		}
-		t.desk.Sender = sender
+		t.desk.Sender = verityTexts{a.verity}
 	}
 	a.texts = t
 	a.sync.texts = t
@@ -102,17 +98,18 @@ func (a *App) buildTexts() error {
 	return nil
 }
 
-// sender is our own door to Verity. It is there in every process that works,
-// whether or not the gateway is served by it.
-func (a *App) sender() (verityTexts, error) {
+// buildVerity makes our own door to Verity. It is there in every process that
+// works, whether or not the gateway is served by it.
+func (a *App) buildVerity() error {
 	door, err := verity.New(verity.Config{
 		BaseURL: a.config.Verity.BaseURL, Mode: verity.Off, Gate: a.consent.gate, APIKey: a.config.Verity.APIKey,
 		Timeout: a.config.Verity.Timeout, Observer: gatewayObserver{a.metrics}, Clock: a.clock, Log: a.log,
 	})
 	if err != nil {
-		return verityTexts{}, Problems{{"VERITY_BASE_URL", err.Error()}}
+		return Problems{{"VERITY_BASE_URL", err.Error()}}
 	}
-	return verityTexts{door.Client(verity.ClientConfig{})}, nil
+	a.verity = door.Client(a.innerDoor())
+	return nil
 }
 
 // textingRoutes lists the routes of the senders of texts, of broadcasts and of
@@ -139,7 +136,7 @@ func (a *App) textingRoutes(fromGHL ghl.Decoder, agents func(http.Header, []byte
 	broadcasts := texting.NewBroadcast(a.config.Verity.WebhookSecret)
 	text := func(name string) inbox.Route {
 		return inbox.Route{Name: name, Source: df.SourceTexting, Paths: []string{"/api/webhooks/" + name},
-			WhenDown: inbox.Answer503, Along: t.hear}
+			WhenDown: inbox.Answer503}
 	}
 	df1, tw, tx, st := text("texting"), text("texting/twilio"), text("texting/telnyx"), text("texting/standard")
 	df1.Verify, df1.Decode = verityTexts.Verify, verityTexts.Decode
@@ -172,18 +169,20 @@ func onMessage(from ghl.Decoder) func([]byte) df.Notice {
 	}
 }
 
-// hear keeps what a delivery says about consent, in the transaction that stores
-// it and before anything else is done about it.
-//
-// Several deliveries of one batch are heard one after the other. Two instances
-// that each hear two opt-outs at once may so wait for each other; the database
-// ends that, and the batch that it refuses is stored again.
-func (t *texts) hear(ctx context.Context, tx store.Tx, e df.Event) error {
-	heard, ok := t.heard(e)
-	if !ok {
+// hear keeps what the deliveries of a batch say about consent, in the transaction
+// that stores them and before anything else is done about them. They are heard
+// together, so that locks are taken in one order however the batches are made up.
+func (t *texts) hear(ctx context.Context, tx store.Tx, fresh []df.Event) error {
+	var all []consent.Heard
+	for _, e := range fresh {
+		if heard, ok := t.heard(e); ok {
+			all = append(all, heard)
+		}
+	}
+	if len(all) == 0 {
 		return nil
 	}
-	_, err := t.recorder.Hear(ctx, tx, []consent.Heard{heard})
+	_, err := t.recorder.Hear(ctx, tx, all)
 	return err
 }
 
@@ -198,8 +197,11 @@ func (t *texts) heard(e df.Event) (consent.Heard, bool) {
 			return h, false
 		}
 		said, ok := t.aloware.Communication(e.Raw)
-		if !ok || said.Kind != df.KindMessage || !said.Directed || said.Outbound {
+		if !ok || said.Kind != df.KindMessage || !said.Directed {
 			return h, false
+		}
+		if said.Outbound {
+			return refusedBy(h, said)
 		}
 		h.Text, h.MessageID, h.Notice.Phone, h.Notice.OccurredAt = said.Text, said.ID, said.Contact, said.StartedAt
 		return h, h.Text != "" && h.Notice.Phone != ""
@@ -216,6 +218,18 @@ func (t *texts) heard(e df.Event) (consent.Heard, bool) {
 		return h, h.Text != "" && h.Notice.Phone != ""
 	}
 	return h, false
+}
+
+// refusedBy is Aloware's refusal of a text, if it is about consent: the person is
+// do-not-call there, or has opted out.
+func refusedBy(h consent.Heard, said aloware.Communication) (consent.Heard, bool) {
+	unsent := said.Delivery == "failed" || said.Delivery == "undelivered" || said.Ending == "invalid" || said.Ending == "failed"
+	if !unsent || said.Rejection != aloware.RejectedDNC && said.Rejection != aloware.RejectedOptOut {
+		return h, false
+	}
+	h.Carrier, h.Code, h.MessageID = consent.Stop, said.Rejection, said.ID
+	h.Notice.Phone, h.Notice.OccurredAt = said.Contact, said.StartedAt
+	return h, h.Notice.Phone != ""
 }
 
 func (t *texts) heardText(e df.Event, h consent.Heard) (consent.Heard, bool) {
@@ -238,18 +252,19 @@ func (t *texts) heardText(e df.Event, h consent.Heard) (consent.Heard, bool) {
 	return h, m.Direction == texting.Inbound && h.Text != ""
 }
 
-// unspilled hears the deliveries that come back from files: what is done along
-// with a delivery cannot be kept in one.
-type unspilled struct {
+// accepting is the store that does along with a delivery what must take effect
+// with it, whether it comes from its sender or back from a file.
+type accepting struct {
 	*store.Store
-	texts *texts
+	app *App
 }
 
 // Accept implements inbox.Accepter.
-func (u unspilled) Accept(ctx context.Context, deliveries []store.Delivery, now time.Time) ([]store.Accepted, error) {
-	deliveries = slices.Clone(deliveries)
-	for i := range deliveries {
-		deliveries[i].Along = u.texts.hear
-	}
-	return u.Store.Accept(ctx, deliveries, now)
+func (w accepting) Accept(ctx context.Context, deliveries []store.Delivery, now time.Time) ([]store.Accepted, error) {
+	return w.AcceptWith(ctx, deliveries, now, func(ctx context.Context, tx store.Tx, fresh []df.Event) error {
+		if err := w.app.forward(ctx, tx, fresh); err != nil {
+			return err
+		}
+		return w.app.texts.hear(ctx, tx, fresh) // the last that takes locks
+	})
 }

@@ -21,7 +21,7 @@ func (a *App) buildInbox() error {
 	if a.store.Name() == "sqlite" {
 		committers = 1
 	}
-	a.writer = inbox.NewWriter(a.store, committers, a.clock)
+	a.writer = inbox.NewWriter(accepting{a.store, a}, committers, a.clock)
 	a.spill = inbox.NewSpill(a.config.SpillFolder, a.log)
 	return nil
 }
@@ -61,6 +61,9 @@ func (a *App) buildWeb() error {
 	}
 	window.Register(mux)
 	a.registerOptOuts(mux, admin.Wrap)
+	a.registerCalls(mux, admin.Wrap)
+	a.registerForwards(mux, admin.Wrap)
+	a.registerBroadcasts(mux, admin.Wrap)
 	a.servers = append(a.servers, &server{name: "web", address: a.config.WebAddress(), handler: mux})
 	return nil
 }
@@ -115,7 +118,7 @@ func (a *App) webhookRoutes() ([]inbox.Route, error) {
 	return append([]inbox.Route{
 		{
 			Name: "ghl", Source: df.SourceGHL, Paths: []string{"/api/webhooks/ghl"},
-			Verify: verifier.Verify, Decode: fromGHL.Decode, WhenDown: inbox.Answer429, Along: a.texts.hear,
+			Verify: verifier.Verify, Decode: fromGHL.Decode, WhenDown: inbox.Answer429,
 		},
 		{
 			Name: "ghl/workflow", Source: df.SourceGHL, Paths: []string{"/api/webhooks/ghl/workflow"},
@@ -125,7 +128,7 @@ func (a *App) webhookRoutes() ([]inbox.Route, error) {
 			Name: "aloware", Source: df.SourceAloware,
 			Paths:  []string{"/api/webhooks/aloware", "/api/integrations/aloware/webhook"},
 			Verify: credentials.Verify, Decode: fromAloware.Decode,
-			Allow: aloware.AllowedEvents(a.config.Aloware.AllowedEvents).Allows, WhenDown: inbox.HoldAndSpill, Along: a.texts.hear,
+			Allow: aloware.AllowedEvents(a.config.Aloware.AllowedEvents).Allows, WhenDown: inbox.HoldAndSpill,
 		},
 	}, texting...), nil
 }

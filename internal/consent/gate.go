@@ -22,12 +22,21 @@ type PhoneBook interface {
 	PhonesOf(ctx context.Context, personID string) ([]df.Phone, error)
 }
 
+// Atlas tells where people are.
+type Atlas interface {
+	// ZonesOf returns the IANA time zones of everybody who may be meant: the
+	// person when one is named, else whoever has the number.
+	ZonesOf(ctx context.Context, phone df.Phone, personID string) ([]string, error)
+}
+
 // Gate stands in front of every outbound text, call and list add, whoever asks.
 // Only Registry is required. Without People a question about a person is
-// answered no, since it cannot be answered.
+// answered no, since it cannot be answered. Zones is asked when quiet hours are
+// on and the question names no time zone; without it, the zone is not known.
 type Gate struct {
 	Registry Registry
 	People   PhoneBook
+	Zones    Atlas
 	Policy   Policy
 	Clock    df.Clock // time.Now when nil; only quiet hours ask it
 }
@@ -103,7 +112,7 @@ func (g Gate) May(ctx context.Context, q Question) Decision {
 			return decision
 		}
 	}
-	return g.hour(q)
+	return g.hour(ctx, q, phone)
 }
 
 // outOf decides by one number's row. The status counts beside the holds, so
@@ -145,22 +154,34 @@ func (g Gate) phones(ctx context.Context, phone df.Phone, personID string) ([]st
 }
 
 // hour decides by the time of day. Putting somebody on a list disturbs nobody.
-func (g Gate) hour(q Question) Decision {
+func (g Gate) hour(ctx context.Context, q Question, phone df.Phone) Decision {
 	clear := Decision{Allowed: true, Reason: Clear, Rule: "no opt-out"}
 	quiet := g.Policy.Quiet
 	if quiet == nil || q.Channel == ChannelList {
 		return clear
 	}
-	zones := quiet.zones(q.Timezone)
-	if len(zones) == 0 {
-		return Decision{Reason: NoZone, Rule: "quiet hours are on and the time zone is not known"}
+	names := []string{q.Timezone}
+	if q.Timezone == "" && g.Zones != nil {
+		known, err := g.Zones.ZonesOf(ctx, phone, q.PersonID)
+		if err != nil {
+			return Decision{Reason: Unavailable, Rule: "the person's time zone cannot be read", Err: err}
+		}
+		if len(known) > 0 {
+			names = known
+		}
 	}
 	at := q.At
 	if at.IsZero() {
 		at = g.now()
 	}
-	if quiet.anywhere(at, zones) {
-		return Decision{Reason: Quiet, Rule: "quiet hours"}
+	for _, name := range names {
+		zones := quiet.zones(name)
+		if len(zones) == 0 {
+			return Decision{Reason: NoZone, Rule: "quiet hours are on and the time zone is not known"}
+		}
+		if quiet.anywhere(at, zones) {
+			return Decision{Reason: Quiet, Rule: "quiet hours"}
+		}
 	}
 	return clear
 }
@@ -195,10 +216,13 @@ func (g Gate) MayText(ctx context.Context, to string) error {
 		Status: http.StatusServiceUnavailable, Err: decision.Err}
 }
 
-// Book is the PhoneBook of production.
+// Book is the PhoneBook and the Atlas of production.
 type Book struct{ Store *store.Store }
 
-var _ PhoneBook = Book{}
+var (
+	_ PhoneBook = Book{}
+	_ Atlas     = Book{}
+)
 
 // PhonesOf implements PhoneBook.
 func (b Book) PhonesOf(ctx context.Context, personID string) ([]df.Phone, error) {
@@ -210,4 +234,32 @@ func (b Book) PhonesOf(ctx context.Context, personID string) ([]df.Phone, error)
 		return p.OtherPhones, nil
 	}
 	return append([]df.Phone{p.Phone}, p.OtherPhones...), nil
+}
+
+// ZonesOf implements Atlas, by what the sides last agreed on.
+func (b Book) ZonesOf(ctx context.Context, phone df.Phone, personID string) ([]string, error) {
+	people := []string{personID}
+	if personID == "" {
+		found, err := store.PeopleByPhone(ctx, b.Store, phone)
+		if err != nil {
+			return nil, fmt.Errorf("read who has the number: %w", err)
+		}
+		people = people[:0]
+		for _, p := range found {
+			people = append(people, p.ID)
+		}
+	}
+	var zones []string
+	for _, id := range people {
+		agreed, err := b.Store.Agreements(ctx, id)
+		if err != nil {
+			return nil, fmt.Errorf("read the person's time zone: %w", err)
+		}
+		for _, side := range agreed {
+			if zone := side.Fields[df.Timezone]; zone != "" && !slices.Contains(zones, zone) {
+				zones = append(zones, zone)
+			}
+		}
+	}
+	return zones, nil
 }

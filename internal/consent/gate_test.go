@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -293,6 +294,74 @@ func TestDeadlinesNeverComeEarly(t *testing.T) {
 		}
 		if later := Deadline(from, FederalHolidays(from.Year())); later.Before(end) {
 			t.Fatalf("holidays make it sooner: %s", later)
+		}
+	})
+}
+
+// atlas is an Atlas in memory; nil cannot be read.
+type atlas map[df.Phone][]string
+
+func (a atlas) ZonesOf(_ context.Context, phone df.Phone, _ string) ([]string, error) {
+	if a == nil {
+		return nil, errors.New("gone")
+	}
+	return a[phone], nil
+}
+
+// Whoever asks without a zone is answered by the person's own; where several
+// people share a number, it must be quiet for none of them.
+func TestQuietHoursFindThePersonsZoneThemselves(t *testing.T) {
+	t.Parallel()
+	night := Policy{Quiet: &QuietHours{From: 21 * time.Hour, Until: 8 * time.Hour}}
+	at := func() time.Time { return time.Date(2030, 1, 2, 13, 30, 0, 0, time.UTC) } // 8:30 in New York, 5:30 in Los Angeles
+	for name, test := range map[string]struct {
+		zones Atlas
+		want  Reason
+	}{
+		"awake":              {atlas{ann: {"America/New_York"}}, Clear},
+		"asleep":             {atlas{ann: {"America/Los_Angeles"}}, Quiet},
+		"one of two asleep":  {atlas{ann: {"America/New_York", "America/Los_Angeles"}}, Quiet},
+		"nobody knows where": {atlas{}, NoZone},
+		"not a zone":         {atlas{ann: {"Mars/Olympus"}}, NoZone},
+		"cannot be read":     {atlas(nil), Unavailable},
+		"nobody to ask":      {nil, NoZone},
+	} {
+		gate := Gate{Registry: rows{}, Zones: test.zones, Policy: night, Clock: at}
+		if got := gate.May(t.Context(), Question{Channel: ChannelSMS, Phone: string(ann)}); got.Reason != test.want {
+			t.Errorf("%s: %+v, want %s", name, got, test.want)
+		}
+	}
+	if got := (Gate{Registry: rows{}, Zones: atlas(nil), Clock: at}).May(t.Context(), Question{Channel: ChannelSMS, Phone: string(ann)}); !got.Allowed {
+		t.Errorf("without quiet hours nobody asks for a zone: %+v", got)
+	}
+}
+
+func TestTheZoneIsWhatTheSidesAgreedOn(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, s *store.Store) {
+		err := s.InTx(t.Context(), func(tx store.Tx) error {
+			return store.InsertPerson(t.Context(), tx, store.Person{ID: "p1", Phone: ann, Status: "active", CreatedAt: noon, UpdatedAt: noon})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := store.PersonByID(t.Context(), s, "p1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = s.SaveConvergence(t.Context(), store.Lease{}, store.Convergence{Person: p, At: noon, Agreements: []store.Agreement{
+			{Side: df.SideGHL, ContactID: "g", Fields: map[df.Field]string{df.Timezone: "America/Denver"}},
+			{Side: df.SideAloware, ContactID: "7", Fields: map[df.Field]string{df.Timezone: "America/Denver"}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, person := range []string{"", "p1"} {
+			if zones, err := (Book{s}).ZonesOf(t.Context(), ann, person); err != nil || !slices.Equal(zones, []string{"America/Denver"}) {
+				t.Errorf("%q: %v, %v", person, zones, err)
+			}
+		}
+		if zones, err := (Book{s}).ZonesOf(t.Context(), bob, ""); err != nil || len(zones) != 0 {
+			t.Errorf("a stranger: %v, %v", zones, err)
 		}
 	})
 }

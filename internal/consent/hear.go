@@ -1,7 +1,9 @@
 package consent
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
@@ -36,20 +38,40 @@ const alowareDNC = "11"
 // that stores them. It is to be the last call of the transaction (see Recorder).
 // What says nothing costs one comparison. A number that cannot be read is left
 // alone: its event shows it.
+//
+// Flags are remembered contact by contact in one order, whatever the order of the
+// deliveries, since their rows stay locked until the transaction ends.
 func (r *Recorder) Hear(ctx context.Context, tx store.Tx, heard []Heard) ([]Recorded, error) {
-	var acts []Act
-	for _, h := range heard {
+	acts := make([][]Act, len(heard))
+	for i, h := range heard {
 		said, err := r.said(ctx, tx, h)
 		if err != nil {
 			return nil, err
 		}
-		shown, err := r.shown(ctx, tx, h)
+		acts[i] = said
+	}
+	for _, i := range byContact(heard) {
+		shown, err := r.shown(ctx, tx, heard[i])
 		if err != nil {
 			return nil, err
 		}
-		acts = append(append(acts, said...), shown...)
+		acts[i] = append(acts[i], shown...)
 	}
-	return r.RecordAll(ctx, tx, acts)
+	return r.RecordAll(ctx, tx, slices.Concat(acts...))
+}
+
+// byContact lists the places of what was heard, contact by contact.
+func byContact(heard []Heard) []int {
+	places := make([]int, len(heard))
+	for i := range places {
+		places[i] = i
+	}
+	slices.SortStableFunc(places, func(a, b int) int {
+		left, _ := contactOf(heard[a].Notice)
+		right, _ := contactOf(heard[b].Notice)
+		return cmp.Or(cmp.Compare(heard[a].Source, heard[b].Source), cmp.Compare(left, right))
+	})
+	return places
 }
 
 // said turns what a person wrote, or a carrier reports, into an act. The

@@ -2,8 +2,10 @@ package consent
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
 
 	"github.com/df-middleware/dfm/internal/df"
@@ -227,6 +229,43 @@ func TestFlagsNeverOptIn(t *testing.T) {
 					t.Fatalf("%+v", act)
 				}
 			}
+		}
+	})
+}
+
+// Two instances may each hear several people at once, in whatever order their
+// deliveries came. Neither may wait for the other in a circle: a database ends
+// that by refusing one of them, and InTx would run it again.
+func TestBatchesInOppositeOrderDoNotWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, s *store.Store) {
+		const rounds = 25
+		var runs atomic.Int64
+		both := func(round int, phones ...df.Phone) error {
+			var batch []Heard
+			for i, phone := range phones {
+				said := text(round, "STOP")
+				said.MessageID, said.Notice.Phone = fmt.Sprintf("SM%d-%s", round, phone), phone
+				shows := flags(df.SourceAloware, round, yes, yes)
+				shows.EventID = fmt.Sprintf("event-%d-%d", round, i)
+				shows.Notice.Phone, shows.Notice.ContactID = phone, string(phone)
+				shows.Notice.Contact = &df.Contact{ID: string(phone), Fields: map[df.Field]string{df.PhoneNumber: string(phone)}, DoNotText: yes}
+				batch = append(batch, said, shows)
+			}
+			return s.InTx(t.Context(), func(tx store.Tx) error {
+				runs.Add(1)
+				_, err := recorder().Hear(t.Context(), tx, batch)
+				return err
+			})
+		}
+		const bob, cid = df.Phone("+15005550112"), df.Phone("+15005550113")
+		var all errgroup.Group
+		for round := range rounds {
+			all.Go(func() error { return both(2*round, ann, bob, cid) })
+			all.Go(func() error { return both(2*round+1, cid, bob, ann) })
+		}
+		if err := all.Wait(); err != nil || runs.Load() != 2*rounds {
+			t.Errorf("%d transactions ran %d times: %v", 2*rounds, runs.Load(), err)
 		}
 	})
 }

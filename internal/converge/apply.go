@@ -2,6 +2,8 @@ package converge
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"maps"
 	"slices"
@@ -328,8 +330,19 @@ func (r *run) learn(side df.Side, field df.Field, given, held string, change Cha
 
 func (r *run) ledgerWrites(side df.Side, sent df.Patch) {
 	for _, field := range sent.FieldNames() {
-		r.record.Writes = append(r.record.Writes, Written{Side: side, Field: df.Field(field), At: r.Clock()})
+		r.record.Writes = append(r.record.Writes, Written{Side: side, Field: df.Field(field), At: r.Clock(),
+			Value: hashOf(sent, df.Field(field))})
 	}
+}
+
+// hashOf tells values apart without keeping them once more.
+func hashOf(sent df.Patch, field df.Field) string {
+	value := sent.Set[field]
+	if field == TagsField {
+		value = strings.Join(sent.AddTags, "\n") + "\x00" + strings.Join(sent.RemoveTags, "\n")
+	}
+	sum := sha256.Sum256([]byte(value))
+	return hex.EncodeToString(sum[:8])
 }
 
 // unclear gives an unanswered call time before it is looked up.

@@ -12,12 +12,16 @@ type Written struct {
 	Side  df.Side
 	Field df.Field // TagsField for tags
 	At    time.Time
+	Value string // a hash of what was written; the same value has the same one
 }
 
 // Breaker stops a field that goes back and forth, as it does when another
 // program syncs the same pair of systems. It is set off by Cap writes of one
-// field to one side within Window, and holds for Hold after the last of them.
-// The zero Breaker never trips.
+// field to one side within Window of which at least half repeat a value that was
+// written before: somebody who edits a field again and again writes something new
+// each time. A counter that never stops does too, so five times as many writes set
+// it off whatever their values. It holds for Hold after the last of them. The zero
+// Breaker never trips.
 type Breaker struct {
 	Window time.Duration
 	Cap    int
@@ -43,21 +47,41 @@ func (b Breaker) Held(recent []Written, now time.Time) []Trip {
 		side  df.Side
 		field df.Field
 	}
-	times := make(map[place][]time.Time)
+	writes := make(map[place][]Written)
 	for _, w := range recent {
 		p := place{w.Side, w.Field}
-		times[p] = append(times[p], w.At)
+		writes[p] = append(writes[p], w)
 	}
 	var trips []Trip
-	for p, at := range times {
-		slices.SortFunc(at, time.Time.Compare)
-		for last := len(at) - 1; last >= b.Cap-1; last-- {
-			until := at[last].Add(b.Hold)
-			if at[last].Sub(at[last-b.Cap+1]) <= b.Window && now.Before(until) {
-				trips = append(trips, Trip{Side: p.side, Field: p.field, At: at[last], Until: until})
+	for p, all := range writes {
+		slices.SortFunc(all, func(a, b Written) int { return a.At.Compare(b.At) })
+		for last := len(all) - 1; last >= b.Cap-1; last-- {
+			at := all[last].At
+			if until := at.Add(b.Hold); now.Before(until) && b.setOff(all[:last+1]) {
+				trips = append(trips, Trip{Side: p.side, Field: p.field, At: at, Until: until})
 				break
 			}
 		}
 	}
 	return trips
+}
+
+// flood is how many times Cap are too many writes whatever their values.
+const flood = 5
+
+// setOff reports whether the last of the writes, which are in order, sets it off.
+func (b Breaker) setOff(writes []Written) bool {
+	within := func(n int) bool {
+		return len(writes) >= n && writes[len(writes)-1].At.Sub(writes[len(writes)-n].At) <= b.Window
+	}
+	return within(b.Cap) && 2*values(writes[len(writes)-b.Cap:]) <= b.Cap || within(flood*b.Cap)
+}
+
+// values counts the different values that were written.
+func values(writes []Written) int {
+	seen := make(map[string]bool, len(writes))
+	for _, w := range writes {
+		seen[w.Value] = true
+	}
+	return len(seen)
 }

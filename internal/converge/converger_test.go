@@ -386,7 +386,7 @@ func TestTagsUnderAMirrorSurviveAFailedFirstMeeting(t *testing.T) {
 func TestTheBreakerHoldsAFieldThatAnotherProgramFights(t *testing.T) {
 	w := linked(t)
 	for i := range 20 {
-		w.ghl.edit("g1", fields{df.City: fmt.Sprint("City ", i)})
+		w.ghl.edit("g1", fields{df.City: fmt.Sprint("City ", i%2)})
 		w.ghl.edit("g1", fields{df.State: "S"})
 		w.converge(t)
 		w.now = w.now.Add(time.Minute)
@@ -405,8 +405,22 @@ func TestTheBreakerHoldsAFieldThatAnotherProgramFights(t *testing.T) {
 	}
 	w.now = w.now.Add(w.c.Limits.Breaker.Hold)
 	w.converge(t)
-	if w.aloware.get("7", df.City) != "City 19" {
+	if w.aloware.get("7", df.City) != "City 1" {
 		t.Errorf("after the hold: %q", w.aloware.get("7", df.City))
+	}
+	w.quiet(t)
+}
+
+// Six edits of one field within an hour once held it back for six.
+func TestTheBreakerLeavesSomebodyAloneWhoEditsOften(t *testing.T) {
+	w := linked(t)
+	for i := range 20 {
+		w.ghl.edit("g1", fields{df.City: fmt.Sprint("City ", i)})
+		w.converge(t)
+		w.now = w.now.Add(time.Minute)
+		if got := w.aloware.get("7", df.City); got != fmt.Sprint("City ", i) {
+			t.Fatalf("after edit %d Aloware has %q", i, got)
+		}
 	}
 	w.quiet(t)
 }

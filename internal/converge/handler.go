@@ -72,9 +72,26 @@ func (h *Handler) Handle(ctx context.Context, lease Lease, events []df.Event, nu
 		if err != nil {
 			return nil, err
 		}
+		if outcome.MoveTo == "" {
+			// It ends here: nobody else will look at what it carries, such as
+			// a do-not-contact flag of somebody who is not synced any more.
+			if err := h.witness(ctx, outcome.PersonID, event); err != nil {
+				return nil, err
+			}
+		}
 		outcomes = append(outcomes, outcome)
 	}
 	return outcomes, nil
+}
+
+// witness shows the event to whoever must see every event.
+func (h *Handler) witness(ctx context.Context, personID string, e df.Event) error {
+	for _, effects := range h.Effects {
+		if err := effects.Witness(ctx, personID, e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // changesContact reports whether the event hints at a change of a contact's
@@ -99,12 +116,7 @@ func (h *Handler) causes(e df.Event) (wanted, contact bool) {
 }
 
 // useless says why nothing is done about an event.
-func useless(e df.Event) string {
-	if e.Source == df.SourceBroadcast {
-		return "broadcasts are not synced"
-	}
-	return "changes no contact"
-}
+const useless = "changes no contact"
 
 func skipped(e df.Event, personID, reason string) Outcome {
 	return Outcome{EventID: e.ID, Status: df.Skipped, Reason: reason, PersonID: personID}
@@ -117,7 +129,7 @@ func (h *Handler) send(ctx context.Context, lease Lease, e df.Event) (Outcome, e
 	case e.Notice.Skip != "":
 		return skipped(e, "", e.Notice.Skip), nil
 	case !changesContact(e) && !wanted:
-		return skipped(e, "", useless(e)), nil
+		return skipped(e, "", useless), nil
 	}
 	if owner, err := h.owner(ctx, e, wanted); owner != "" || err != nil {
 		if err != nil {
@@ -260,11 +272,9 @@ func (h *Handler) read(lease Lease, id string, events []df.Event, nudged bool) t
 // each event gets its answer, in order. What stands behind an event that failed
 // is left for later, so that effects keep their order.
 func (h *Handler) person(ctx context.Context, lease Lease, id string, events []df.Event, nudged bool) ([]Outcome, error) {
-	for _, effects := range h.Effects {
-		for _, e := range events {
-			if err := effects.Witness(ctx, id, e); err != nil {
-				return nil, err
-			}
+	for _, e := range events {
+		if err := h.witness(ctx, id, e); err != nil {
+			return nil, err
 		}
 	}
 	t := h.read(lease, id, events, nudged)
@@ -319,7 +329,7 @@ func (h *Handler) converge(ctx context.Context, t turn) (Result, error) {
 func (h *Handler) answer(ctx context.Context, lease Lease, e df.Event, id string, result Result, err error) (Outcome, error) {
 	wanted, contact := h.causes(e)
 	if !changesContact(e) && !wanted {
-		return skipped(e, id, useless(e)), nil
+		return skipped(e, id, useless), nil
 	}
 	stop := judge(e, id, result, err)
 	switch {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/payload"
 )
 
 // Contact is a contact as GHL shows it, in an answer or a webhook. Only what was
@@ -87,7 +88,7 @@ func readContact(o object, region string) Contact {
 		c.readField(field, keys, o, region)
 	}
 	if value, shown := o["assignedTo"]; shown {
-		id := scalar(value)
+		id := payload.Word(value)
 		c.AssignedTo = &id
 	}
 	if names, shown := o.texts("tags"); shown {
@@ -105,7 +106,7 @@ func (c *Contact) readField(field df.Field, keys []string, o object, region stri
 		if !shown {
 			continue
 		}
-		normal, ok := normalise(field, scalar(value), region)
+		normal, ok := normalise(field, payload.Word(value), region)
 		if !ok || !plain(value) {
 			c.unread[field] = true
 			return

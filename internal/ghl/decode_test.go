@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/payload"
 )
 
 func testBody(t testing.TB, name string) []byte {
@@ -327,7 +328,7 @@ func FuzzDecode(f *testing.F) {
 			if got.Kind == "" || got.Kind == df.KindUnknown && got.Skip == "" || got.Kind == df.KindPing && got.Ping == "" {
 				t.Fatalf("%q: says neither what it is nor why not: %+v", raw, got)
 			}
-			if len(got.Type) > longestName || len(got.EntityID) > longestID || len(got.ContactID) > longestID {
+			if len(got.Type) > longestName || len(got.EntityID) > payload.LongestID || len(got.ContactID) > payload.LongestID {
 				t.Fatalf("%q: overlong name or id", raw)
 			}
 			if c := got.Contact; c != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/payload"
 )
 
 // customMap knows which custom field of GHL each configured field is. Values are
@@ -111,7 +112,7 @@ func (f CustomField) read(value any) (string, bool) {
 	case bool:
 		return strconv.FormatBool(v), true
 	case string, json.Number:
-		text := scalar(v)
+		text := payload.Word(v)
 		if f.DataType == "DATE" && text != "" {
 			return date(text)
 		}
@@ -119,7 +120,7 @@ func (f CustomField) read(value any) (string, bool) {
 	case []any:
 		words := make([]string, 0, len(v))
 		for _, item := range v {
-			word := scalar(item)
+			word := payload.Word(item)
 			if word == "" {
 				return "", false
 			}

@@ -1,12 +1,11 @@
 package ghl
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 	"strings"
 	"time"
+
+	"github.com/df-middleware/dfm/internal/payload"
 )
 
 // object is a JSON object read without expectations. GHL's real payloads differ
@@ -14,57 +13,30 @@ import (
 // not cost us the rest, so both webhooks and answers are read through it.
 type object map[string]any
 
-var errNotObject = errors.New("not a JSON object")
-
 // parseObject reads exactly one JSON object.
-func parseObject(raw []byte) (object, error) {
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	decoder.UseNumber()
-	var o object
-	if err := decoder.Decode(&o); err != nil || o == nil {
-		return nil, errNotObject
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errNotObject
-	}
-	return o, nil
-}
+func parseObject(raw []byte) (object, error) { return payload.Object(raw) }
 
 // text returns the first of the keys that holds text or a number that is not
 // blank, trimmed.
 func (o object) text(keys ...string) string {
 	for _, key := range keys {
-		if s := scalar(o[key]); s != "" {
+		if s := payload.Word(o[key]); s != "" {
 			return s
 		}
 	}
 	return ""
 }
-
-func scalar(value any) string {
-	switch v := value.(type) {
-	case string:
-		return strings.TrimSpace(v)
-	case json.Number:
-		return v.String()
-	}
-	return ""
-}
-
-const longestID = 128
 
 // id returns the first of the keys that can be an id. GHL's ids are opaque text
 // of up to 64 characters, but numbers occur in payloads that people compose.
 func (o object) id(keys ...string) string {
 	for _, key := range keys {
-		if s := scalar(o[key]); s != "" && len(s) <= longestID && !strings.ContainsFunc(s, notInID) {
-			return s
+		if id := payload.ID(o[key]); id != "" {
+			return id
 		}
 	}
 	return ""
 }
-
-func notInID(r rune) bool { return r <= ' ' || r == 0x7f || r == 0xfffd }
 
 // child returns the first of the keys that holds an object, or nil.
 func (o object) child(keys ...string) object {
@@ -112,7 +84,7 @@ func (o object) texts(key string) ([]string, bool) {
 	case []any:
 		words := make([]string, 0, len(v))
 		for _, item := range v {
-			word := scalar(item)
+			word := payload.Word(item)
 			if named, ok := item.(map[string]any); ok {
 				word = object(named).text("name")
 			}
@@ -143,7 +115,7 @@ func (o object) flag(key string) (value, ok bool) {
 
 // number returns the key's whole number, or 0.
 func (o object) number(key string) int {
-	n, err := json.Number(scalar(o[key])).Float64()
+	n, err := json.Number(payload.Word(o[key])).Float64()
 	if err != nil || n > 1e15 || n < -1e15 {
 		return 0
 	}
@@ -162,7 +134,7 @@ func (o object) time(keys ...string) time.Time {
 }
 
 func parseTime(value any) time.Time {
-	text := scalar(value)
+	text := payload.Word(value)
 	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
 		return t.UTC()
 	}

@@ -157,7 +157,7 @@ func (in *Inbox) delivery(r *http.Request, route Route, n df.Notice, body []byte
 	case route.Allow != nil && !route.Allow(n.Type):
 		e.Status, e.Reason = df.Skipped, "this event is not on the list of allowed events"
 	}
-	return store.Delivery{Event: e, DedupeKey: key, DedupeUntil: until, Trace: r.Header.Get("Traceparent"), Along: route.Along}
+	return store.Delivery{Event: e, DedupeKey: key, DedupeUntil: until, Trace: r.Header.Get("Traceparent")}
 }
 
 // keep stores the delivery and says so, or says what the sender must do.

@@ -1,7 +1,6 @@
 package inbox
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
@@ -9,7 +8,6 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
-	"github.com/df-middleware/dfm/internal/store"
 )
 
 // MaxBody is the largest webhook body that is taken, in bytes. A larger one is
@@ -44,9 +42,6 @@ type Route struct {
 	// DecodeWithHeader is for senders whose delivery id stands in a header. It
 	// is used instead of Decode when set.
 	DecodeWithHeader func(http.Header, []byte) df.Notice
-	// Along, when set, is run in the transaction that stores a new event: what
-	// it writes takes effect with the event or not at all.
-	Along func(ctx context.Context, tx store.Tx, e df.Event) error
 	// Allow, when set, says whether events of this wire name are wanted.
 	Allow    func(wireName string) bool
 	WhenDown WhenDown

@@ -2,12 +2,12 @@ package messages
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
 	"github.com/df-middleware/dfm/internal/consent"
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/effects"
 	"github.com/df-middleware/dfm/internal/people"
 	"github.com/df-middleware/dfm/internal/store"
 )
@@ -131,64 +131,26 @@ func ids(t Text) []string {
 
 // claim begins an attempt: the effect is claimed in the ledger before anything
 // is sent.
-func (d *Desk) claim(ctx context.Context, lease people.Lease, e *store.Effect, step Step, m *store.Message) error {
+func (d *Desk) claim(ctx context.Context, lease people.Lease, e *store.Effect, step effects.Step, m *store.Message) error {
 	e.Attempts++
 	return d.move(ctx, lease, e, step, Entry{Message: m})
 }
 
 // move brings the effect forward and keeps what came with it.
-func (d *Desk) move(ctx context.Context, lease people.Lease, e *store.Effect, step Step, entry Entry) error {
-	from := State(e.State)
-	to, err := Next(from, step)
+func (d *Desk) move(ctx context.Context, lease people.Lease, e *store.Effect, step effects.Step, entry Entry) error {
+	from := effects.State(e.State)
+	to, err := effects.Next(from, step)
 	if err != nil {
 		return err
 	}
 	now := d.Clock()
-	if from == New {
+	if from == effects.New {
 		e.CreatedAt = now
 	}
 	e.State, e.UpdatedAt = string(to), now
 	entry.Effect, entry.From = e, from
 	return d.Ledger.Write(ctx, lease, entry)
 }
-
-// ended is how the ledger calls a call's verdict.
-func ended(err error) Step {
-	switch outcome, _ := df.OutcomeOf(err); outcome {
-	case df.OutcomeDone:
-		return Succeed
-	case df.Unclear:
-		return Lose
-	}
-	var call *df.CallError
-	if err != nil && !errors.As(err, &call) {
-		return Lose // cut off in the middle: nobody knows what was sent
-	}
-	return Fail
-}
-
-// trouble turns an error into what the lane needs.
-func trouble(err error) (Outcome, error) {
-	if errors.Is(err, people.ErrLeaseLost) {
-		return Outcome{}, err
-	}
-	outcome, retryAt := df.OutcomeOf(err)
-	if outcome == df.Refused && !df.IsCode(err, df.CodeUnauthorized) {
-		return Outcome{Status: df.Quarantined, Reason: safe(err)}, nil
-	}
-	return Outcome{Status: df.Failed, Error: safe(err), RetryAt: retryAt}, nil
-}
-
-// safe is what may be kept of an error.
-func safe(err error) string {
-	var call *df.CallError
-	if errors.As(err, &call) {
-		return call.Error()
-	}
-	return df.AsError(err).Error()
-}
-
-func skipped(reason string) Outcome { return Outcome{Status: df.Skipped, Reason: reason} }
 
 // row is a line of the sync log about a message.
 func (d *Desk) row(e df.Event, direction df.Direction, m store.Message, status, message string) store.SyncRow {

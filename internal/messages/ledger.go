@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/effects"
 	"github.com/df-middleware/dfm/internal/people"
 	"github.com/df-middleware/dfm/internal/store"
 )
@@ -35,7 +36,7 @@ type Ledger interface {
 // Entry is what one step leaves behind. Its parts may be missing.
 type Entry struct {
 	Effect  *store.Effect
-	From    State // of Effect, before
+	From    effects.State // of Effect, before
 	Message *store.Message
 	Log     []store.SyncRow
 }

@@ -31,11 +31,13 @@ type Delivery struct {
 	// delivery. After it, the same bytes are news.
 	DedupeUntil time.Time
 	Trace       string // W3C traceparent, or empty
-	// Along, when set, runs in the transaction once the event is in it, and
-	// only for an event that is new. It may take locks of its own, after those
-	// of dedupe keys and lanes.
-	Along func(ctx context.Context, tx Tx, e df.Event) error `json:"-"`
 }
+
+// Along runs in the transaction that stores events, once they are in it, and is
+// shown those of the batch that are new, in the order of the deliveries. It may
+// take locks of its own, after those of dedupe keys and lanes; since it is asked
+// once for all of a batch, it can take them in one order.
+type Along func(ctx context.Context, tx Tx, fresh []df.Event) error
 
 // Accepted is the fate of one Delivery.
 type Accepted struct {
@@ -51,6 +53,12 @@ type Accepted struct {
 // sorted), so that two instances accepting at once do not deadlock. An event's
 // seq is drawn under the lock of its lane: seq order is acceptance order.
 func (s *Store) Accept(ctx context.Context, deliveries []Delivery, now time.Time) ([]Accepted, error) {
+	return s.AcceptWith(ctx, deliveries, now, nil)
+}
+
+// AcceptWith is Accept with something that takes effect with the events or not
+// at all.
+func (s *Store) AcceptWith(ctx context.Context, deliveries []Delivery, now time.Time, along Along) ([]Accepted, error) {
 	if len(deliveries) > MaxBatch {
 		return nil, fmt.Errorf("store: accept %d deliveries at once, the most is %d", len(deliveries), MaxBatch)
 	}
@@ -71,8 +79,10 @@ func (s *Store) Accept(ctx context.Context, deliveries []Delivery, now time.Time
 		if err := tx.Pipeline(ctx, append(count.steps(), insertEvents(fresh)...)...); err != nil {
 			return err
 		}
-		if err := alongside(ctx, tx, fresh); err != nil {
-			return err
+		if along != nil {
+			if err := along(ctx, tx, eventsIn(fresh)); err != nil {
+				return err
+			}
 		}
 		return ring(ctx, tx, count.idle)
 	})
@@ -82,16 +92,12 @@ func (s *Store) Accept(ctx context.Context, deliveries []Delivery, now time.Time
 	return results, nil
 }
 
-func alongside(ctx context.Context, tx Tx, fresh []*Delivery) error {
-	for _, d := range fresh {
-		if d.Along == nil {
-			continue
-		}
-		if err := d.Along(ctx, tx, d.Event); err != nil {
-			return err
-		}
+func eventsIn(fresh []*Delivery) []df.Event {
+	events := make([]df.Event, len(fresh))
+	for i, d := range fresh {
+		events[i] = d.Event
 	}
-	return nil
+	return events
 }
 
 // claim takes the dedupe keys of a batch.

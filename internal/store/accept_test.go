@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -135,34 +136,47 @@ func TestASkippedEventIsKeptWithoutALaneOrAJob(t *testing.T) {
 	})
 }
 
-// A STOP takes effect in the transaction that stores the message.
-func TestWhatGoesAlongTakesEffectWithTheEventOrNotAtAll(t *testing.T) {
+// A STOP takes effect in the transaction that stores the message. It is asked once
+// for the whole batch, and about what is new alone.
+func TestWhatGoesAlongTakesEffectWithTheEventsOrNotAtAll(t *testing.T) {
 	t.Parallel()
 	storetest.EachEngine(t, func(t *testing.T, s *store.Store) {
 		refuse := errors.New("refused")
-		var ran []string
-		with := func(mark string, fail bool) store.Delivery {
-			d := delivery("C1", mark)
-			d.Along = func(ctx context.Context, tx store.Tx, e df.Event) error {
-				ran = append(ran, mark)
-				if err := store.InsertAudit(ctx, tx, store.AuditRow{At: noon, Actor: "test", Action: mark, Target: e.ID}); err != nil || !fail {
+		var shown [][]string
+		along := func(ctx context.Context, tx store.Tx, fresh []df.Event) error {
+			var marks []string
+			for _, e := range fresh {
+				marks = append(marks, e.Notice.DeliveryID)
+				if err := store.InsertAudit(ctx, tx, store.AuditRow{At: noon, Actor: "test", Action: "along", Target: e.ID}); err != nil {
 					return err
 				}
+			}
+			if shown = append(shown, marks); len(shown) == 1 {
 				return refuse
 			}
-			return d
+			return nil
 		}
-		if _, err := s.Accept(t.Context(), []store.Delivery{with("w1", false), with("w2", true)}, noon); !errors.Is(err, refuse) {
+		with := func(marks ...string) []store.Delivery {
+			var all []store.Delivery
+			for _, mark := range marks {
+				all = append(all, delivery("C1", mark))
+			}
+			return all
+		}
+		if _, err := s.AcceptWith(t.Context(), with("w1", "w2"), noon, along); !errors.Is(err, refuse) {
 			t.Fatal(err)
 		}
 		if log, err := s.AuditLog(t.Context(), 0, 5); err != nil || len(log) != 0 {
 			t.Fatalf("half of it stayed: %+v, %v", log, err)
 		}
-		accept(t, s, noon, with("w3", false))
-		accept(t, s, noon, with("w3", false))
+		for range 2 {
+			if _, err := s.AcceptWith(t.Context(), with("w3", "w4", "w3"), noon, along); err != nil {
+				t.Fatal(err)
+			}
+		}
 		log, err := s.AuditLog(t.Context(), 0, 5)
-		if err != nil || len(log) != 1 || len(ran) != 3 {
-			t.Errorf("a duplicate ran it again: %+v, %v, %v", log, ran, err)
+		if want := [][]string{{"w1", "w2"}, {"w3", "w4"}}; err != nil || len(log) != 2 || !reflect.DeepEqual(shown, want) {
+			t.Errorf("asked about %v, want %v; %d rows, %v", shown, want, len(log), err)
 		}
 	})
 }

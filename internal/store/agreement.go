@@ -62,6 +62,7 @@ type FieldWrite struct {
 	Side  df.Side
 	Field df.Field
 	At    time.Time
+	Value string // a hash of what was written
 }
 
 // PersonState is everything that one convergence starts from.
@@ -99,10 +100,10 @@ func (s *Store) LoadPerson(ctx context.Context, id string, since time.Time) (Per
 	if state.Issues, err = s.Issues(ctx, IssueFilter{PersonID: id}); err != nil {
 		return state, err
 	}
-	err = s.Each(ctx, `SELECT side, field, at FROM sync_writes WHERE person_id = $1 AND at >= $2 ORDER BY at`,
+	err = s.Each(ctx, `SELECT side, field, at, value_hash FROM sync_writes WHERE person_id = $1 AND at >= $2 ORDER BY at`,
 		[]any{id, since}, func(row Row) error {
 			var w FieldWrite
-			err := row.Scan((*string)(&w.Side), (*string)(&w.Field), scanTime(&w.At))
+			err := row.Scan((*string)(&w.Side), (*string)(&w.Field), scanTime(&w.At), &w.Value)
 			state.Writes = append(state.Writes, w)
 			return err
 		})
@@ -229,8 +230,8 @@ func saveIssues(ctx context.Context, tx Tx, c Convergence) error {
 
 func saveWrites(ctx context.Context, tx Tx, c Convergence) error {
 	for _, w := range c.Writes {
-		if _, err := tx.Exec(ctx, `INSERT INTO sync_writes (person_id, side, field, at) VALUES ($1, $2, $3, $4)`,
-			c.Person.ID, string(w.Side), string(w.Field), w.At); err != nil {
+		if _, err := tx.Exec(ctx, `INSERT INTO sync_writes (person_id, side, field, at, value_hash) VALUES ($1, $2, $3, $4, $5)`,
+			c.Person.ID, string(w.Side), string(w.Field), w.At, w.Value); err != nil {
 			return err
 		}
 	}

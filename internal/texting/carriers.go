@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/df-middleware/dfm/internal/payload"
 )
 
 // twilio reads what Twilio posts: an inbound text, or the state of one that went
@@ -17,7 +19,7 @@ func (d Decoder) twilio(raw []byte) (Message, string) {
 	}
 	word := r.name("messagestatus", "smsstatus")
 	m := Message{
-		MessageID: r.id("messagesid", "smssid", "smsmessagesid"), Status: statusWords[fold(word)],
+		MessageID: r.id("messagesid", "smssid", "smsmessagesid"), Status: statusWords[payload.Fold(word)],
 		Body: layers{r}.words("body"), Media: twilioMedia(r), Segments: segments(r.text("numsegments")),
 		ErrorCode: r.id("errorcode"), ErrorMessage: layers{r}.words("errormessage"), OptOut: optOutOf(r.text("optouttype")),
 	}
@@ -29,7 +31,7 @@ func (d Decoder) twilio(raw []byte) (Message, string) {
 	m.EventType = eventOf(m.Status)
 	d.settle(&m, direction(r.text("direction")))
 	if m.MessageID != "" && word != "" {
-		m.EventID = m.MessageID + ":" + fold(word)
+		m.EventID = m.MessageID + ":" + payload.Fold(word)
 	}
 	switch {
 	case m.MessageID == "":
@@ -90,18 +92,18 @@ func (d Decoder) telnyx(raw []byte) (Message, string) {
 		return Message{}, pingEmpty
 	}
 	data := root.object("data")
-	payload := data.object("payload")
-	to, recipients := firstOf(payload["to"])
-	problem, _ := firstOf(payload["errors"])
+	sms := data.object("payload")
+	to, recipients := firstOf(sms["to"])
+	problem, _ := firstOf(sms["errors"])
 	m := Message{
-		EventID: data.id("id"), WireType: data.name("eventtype"), MessageID: payload.id("id"),
-		Body: layers{payload}.words("text"), Media: readMedia(payload["media"]), Segments: segments(payload.text("parts")),
-		OccurredAt: layers{data, payload}.at("occurredat", "receivedat"), OptOut: optOutOf(payload.text("autoresponsetype")),
+		EventID: data.id("id"), WireType: data.name("eventtype"), MessageID: sms.id("id"),
+		Body: layers{sms}.words("text"), Media: readMedia(sms["media"]), Segments: segments(sms.text("parts")),
+		OccurredAt: layers{data, sms}.at("occurredat", "receivedat"), OptOut: optOutOf(sms.text("autoresponsetype")),
 		ErrorCode: problem.id("code"), ErrorMessage: problem.text("title", "detail"),
 	}
-	d.setNumbers(&m, party(layers{payload}, "from"), to.text("phonenumber"))
-	status := statusWords[fold(to.text("status"))]
-	switch fold(m.WireType) {
+	d.setNumbers(&m, party(layers{sms}, "from"), to.text("phonenumber"))
+	status := statusWords[payload.Fold(to.text("status"))]
+	switch payload.Fold(m.WireType) {
 	case "messagereceived":
 		m.EventType, m.Status = MessageReceived, Received
 	case "messagesent":
@@ -116,7 +118,7 @@ func (d Decoder) telnyx(raw []byte) (Message, string) {
 	default:
 		return m, "unknown event " + printable(m.WireType)
 	}
-	d.settle(&m, direction(payload.text("direction")))
+	d.settle(&m, direction(sms.text("direction")))
 	switch {
 	case m.EventType == EventUnknown:
 		return m, "unknown state " + printable(to.name("status"))

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/payload"
 )
 
 // Decoder reads deliveries. The zero Decoder reads national phone numbers as
@@ -176,7 +177,7 @@ func (d Decoder) settle(m *Message, word Direction) {
 // direction reads a sender's word for the direction: inbound, outgoing,
 // outbound-api and the like.
 func direction(word string) Direction {
-	word = fold(word)
+	word = payload.Fold(word)
 	in := strings.Contains(word, "inbound") || strings.Contains(word, "incoming")
 	out := strings.Contains(word, "outbound") || strings.Contains(word, "outgoing")
 	switch {
@@ -233,7 +234,7 @@ func (d Decoder) setNumbers(m *Message, from, to string) {
 
 // optOutOf reads the keyword on which a provider acted: STOP, START, HELP.
 func optOutOf(word string) OptOutType {
-	switch fold(word) {
+	switch payload.Fold(word) {
 	case "stop", "optout":
 		return Stop
 	case "start", "unstop", "optin":
@@ -248,7 +249,7 @@ func optOutOf(word string) OptOutType {
 // letters, digits and the punctuation of names.
 func printable(name string) string {
 	clean := strings.Map(func(r rune) rune {
-		if r < 0x80 && fold(string(r)) != "" || strings.ContainsRune("-._ ", r) {
+		if r < 0x80 && payload.Fold(string(r)) != "" || strings.ContainsRune("-._ ", r) {
 			return r
 		}
 		return -1

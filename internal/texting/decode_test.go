@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/payload"
 )
 
 const (
@@ -306,7 +307,7 @@ func TestTimes(t *testing.T) {
 		"2026-08-05T12:00:00Z": noon, "2026-08-05T14:00:00.000+02:00": noon, "2026-08-05 12:00:00": noon, "2026-08-05T12:00:00": noon,
 		"1785931200": noon, "1785931200000": noon, "7": {}, "-1785931200": {}, "99999999999999999": {}, "yesterday": {}, "": {}, "0001-01-01T00:00:00Z": {},
 	} {
-		if got := parseTime(text); !got.Equal(want) || got.IsZero() != want.IsZero() {
+		if got := payload.Time(text); !got.Equal(want) || got.IsZero() != want.IsZero() {
 			t.Errorf("%q: %v", text, got)
 		}
 	}
@@ -397,7 +398,7 @@ func FuzzDecode(f *testing.F) {
 				t.Errorf("%s: %q is to be acted on, but for whom? %+v", provider, raw, m)
 			case reason == "" && m.EventType == MessageReceived && m.Direction != Inbound:
 				t.Errorf("%s: %q was received and is outbound: %+v", provider, raw, m)
-			case len(m.MessageID) > longestID, len(m.WireType) > longestName, len(m.Media) > mostMedia:
+			case len(m.MessageID) > payload.LongestID, len(m.WireType) > longestName, len(m.Media) > mostMedia:
 				t.Errorf("%s: %q grows without bound: %+v", provider, raw, m)
 			}
 		}

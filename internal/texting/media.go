@@ -3,6 +3,8 @@ package texting
 import (
 	"net/url"
 	"strings"
+
+	"github.com/df-middleware/dfm/internal/payload"
 )
 
 // mostMedia is more than any carrier lets through with one text (ten).
@@ -28,7 +30,7 @@ func readMedia(value any) []Media {
 	}
 	var media []Media
 	for _, item := range list {
-		one := Media{URL: scalar(item)}
+		one := Media{URL: payload.Word(item)}
 		if object, ok := item.(map[string]any); ok {
 			r := newRecord(object)
 			one = Media{URL: r.text("url", "mediaurl", "href"), ContentType: contentType(r.text("contenttype", "mimetype", "type"))}
@@ -54,7 +56,7 @@ func contentType(text string) string {
 	text, _, _ = strings.Cut(text, ";")
 	text = strings.ToLower(strings.TrimSpace(text))
 	kind, sub, found := strings.Cut(text, "/")
-	if !found || kind == "" || sub == "" || len(text) > longestName || strings.ContainsFunc(text, notInID) {
+	if !found || kind == "" || sub == "" || len(text) > longestName || payload.ID(text) == "" {
 		return ""
 	}
 	return text

@@ -1,6 +1,10 @@
 package texting
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/df-middleware/dfm/internal/payload"
+)
 
 // meaning is what an event's name says.
 type meaning struct {
@@ -77,10 +81,10 @@ func plainName(l layers) (string, meaning, bool) {
 	for i := len(l) - 1; i >= 0; i-- {
 		for _, key := range [...]string{"type", "eventtype", "event"} {
 			name := l[i].name(key)
-			if says, known := plainEvents[fold(name)]; known {
+			if says, known := plainEvents[payload.Fold(name)]; known {
 				return name, says, true
 			}
-			if channel := fold(name); channel != "sms" && channel != "mms" {
+			if channel := payload.Fold(name); channel != "sms" && channel != "mms" {
 				first = firstText(first, name)
 			}
 		}
@@ -103,7 +107,7 @@ func setIDs(m *Message, l layers) {
 // setState settles direction, event and state, which each may be missing. A body
 // without a name is read by its shape: state and direction say what it is.
 func (d Decoder) setState(m *Message, says meaning, l layers, named bool) {
-	status := statusWords[fold(l.text("status"))]
+	status := statusWords[payload.Fold(l.text("status"))]
 	m.Status = says.status
 	if !named {
 		m.EventType, m.Status = eventOf(status), status
@@ -127,7 +131,7 @@ func party(l layers, key string) string {
 		if list, ok := value.([]any); ok && len(list) == 1 {
 			value = list[0]
 		}
-		text := scalar(value)
+		text := payload.Word(value)
 		if object, ok := value.(map[string]any); ok {
 			text = newRecord(object).text("phonenumber", "phone", "number", "phonee164")
 		}

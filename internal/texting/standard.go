@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/payload"
 )
 
 // Standard is the adapter of senders that follow Standard Webhooks 1.0.0, under
@@ -81,7 +82,7 @@ func readEnvelope(h http.Header) (envelope, bool) {
 		signature, hasSignature := one(h, family+"Signature")
 		if hasID || hasStamp || hasSignature {
 			e := envelope{id, stamp, signature}
-			return e, id != "" && len(id) <= longestID && stamp != "" && signature != "" && len(signature) <= longestHeader
+			return e, payload.ID(id) != "" && stamp != "" && signature != "" && len(signature) <= longestHeader
 		}
 	}
 	return envelope{}, false

@@ -1,6 +1,10 @@
 package texting
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/df-middleware/dfm/internal/payload"
+)
 
 var states = []Status{"", Queued, Receiving, Sending, Sent, Received, Delivered, Failed, Canceled, Read}
 
@@ -60,7 +64,7 @@ func TestEveryWordOfACarrierHasAStateAndAnEvent(t *testing.T) {
 	for _, word := range []string{"accepted", "scheduled", "queued", "sending", "sent", "delivered", "undelivered", "failed", "read", "canceled", // Twilio
 		"receiving", "received", "partially_delivered",
 		"sending_failed", "delivery_failed", "delivery_unconfirmed"} { // Telnyx
-		status := statusWords[fold(word)]
+		status := statusWords[payload.Fold(word)]
 		if ranks[status] == 0 || eventOf(status) == EventUnknown {
 			t.Errorf("%s is the state %q", word, status)
 		}

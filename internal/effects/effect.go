@@ -1,4 +1,4 @@
-package messages
+package effects
 
 import "fmt"
 
@@ -49,7 +49,7 @@ var machine = map[State]map[Step]State{
 func Next(from State, step Step) (State, error) {
 	to, ok := machine[from][step]
 	if !ok {
-		return from, fmt.Errorf("messages: %q is not possible in state %q", step, from)
+		return from, fmt.Errorf("effects: %q is not possible in state %q", step, from)
 	}
 	return to, nil
 }

@@ -1,0 +1,211 @@
+package app
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/df-middleware/dfm/internal/calls"
+	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/egress"
+	"github.com/df-middleware/dfm/internal/store"
+)
+
+// registerCalls adds what the admin API shows of calls, and the recordings.
+func (a *App) registerCalls(mux *http.ServeMux, admin func(http.Handler) http.Handler) {
+	for pattern, h := range map[string]func(*http.Request) (any, error){
+		"GET /api/admin/calls":      a.listCalls,
+		"GET /api/admin/calls/{id}": a.getCall,
+	} {
+		mux.Handle(pattern, admin(a.answering(pattern, h)))
+	}
+	mux.HandleFunc("GET "+calls.Path+"{token}", a.playRecording)
+}
+
+func decodeFacts(c store.Call, to *calls.Facts) error {
+	if err := json.Unmarshal(c.Facts, to); err != nil {
+		return fmt.Errorf("read what is known of a call: %w", err)
+	}
+	return nil
+}
+
+// containsMarker looks for the marker in a note as GHL shows it.
+func containsMarker(body, marker string) bool {
+	return strings.Contains(body, marker) || strings.Contains(html.UnescapeString(body), marker)
+}
+
+func (a *App) listCalls(r *http.Request) (any, error) {
+	q := r.URL.Query()
+	filter := store.CallFilter{PersonID: q.Get("personId")}
+	var err error
+	if filter.Phone, err = phoneFrom(r); err != nil {
+		return nil, err
+	}
+	if filter.Limit, err = limitFrom(r); err != nil {
+		return nil, err
+	}
+	for name, to := range map[string]*time.Time{"from": &filter.From, "to": &filter.Until} {
+		if text := q.Get(name); text != "" {
+			if *to, err = time.Parse(time.RFC3339, text); err != nil {
+				return nil, badRequest(name + " must be a time such as 2030-01-02T15:04:05Z")
+			}
+		}
+	}
+	if filter.Before, err = callPlace(q.Get("cursor")); err != nil {
+		return nil, err
+	}
+	rows, err := a.store.Calls(r.Context(), filter)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]callView, len(rows))
+	for i, row := range rows {
+		if views[i], err = viewCall(row); err != nil {
+			return nil, err
+		}
+	}
+	if len(rows) == filter.Limit {
+		last := rows[len(rows)-1]
+		return listed(views, base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(last.StartedAt.UnixMicro(), 10)+"\n"+last.ID))), nil
+	}
+	return listed(views, nil), nil
+}
+
+// callPlace reads the cursor of an earlier page.
+func callPlace(cursor string) (store.CallPlace, error) {
+	if cursor == "" {
+		return store.CallPlace{}, nil
+	}
+	text, err := base64.RawURLEncoding.DecodeString(cursor)
+	at, id, ok := strings.Cut(string(text), "\n")
+	micros, err2 := strconv.ParseInt(at, 10, 64)
+	if err != nil || err2 != nil || !ok {
+		return store.CallPlace{}, badRequest("cursor must be the nextCursor of an earlier answer")
+	}
+	return store.CallPlace{At: time.UnixMicro(micros).UTC(), ID: id}, nil
+}
+
+func (a *App) getCall(r *http.Request) (any, error) {
+	call, err := store.CallByID(r.Context(), a.store, r.PathValue("id"))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, notFound("there is no such call")
+	}
+	if err != nil {
+		return nil, err
+	}
+	view, err := viewCall(call)
+	return single(view), err
+}
+
+// recordingMost is the longest recording that is passed on, in bytes.
+const recordingMost = 512 << 20
+
+// playRecording passes a recording on to whoever has a signed link to it. Where
+// it comes from is not shown, and the call's audio is not kept by us.
+func (a *App) playRecording(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Robots-Tag", "noindex")
+	link, callID, err := a.recordingOf(r)
+	if err != nil {
+		writeError(w, df.AsError(err))
+		return
+	}
+	answer, err := a.fetchRecording(r, link)
+	if err != nil {
+		a.log.WarnContext(r.Context(), "a recording could not be fetched", "call", callID, "error", df.AsError(err).Error())
+		writeError(w, &df.Error{Code: "UPSTREAM_UNAVAILABLE", Message: "the recording cannot be had now", Status: http.StatusBadGateway})
+		return
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if err := a.store.Audit(r.Context(), store.AuditRow{At: a.clock(), Actor: "link", Action: "recording.play", Target: callID}); err != nil {
+		writeError(w, df.AsError(err))
+		return
+	}
+	for _, name := range []string{"Content-Type", "Content-Length", "Content-Range", "Accept-Ranges"} {
+		if value := answer.Header.Get(name); value != "" {
+			h.Set(name, value)
+		}
+	}
+	h.Set("Content-Disposition", "inline")
+	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	w.WriteHeader(answer.StatusCode)
+	_, _ = io.Copy(w, io.LimitReader(answer.Body, recordingMost)) // the listener may have gone
+}
+
+// recordingOf finds the recording that the request's link is about.
+func (a *App) recordingOf(r *http.Request) (link, callID string, err error) {
+	callID, err = a.calls.desk.Links.Read(r.PathValue("token"), a.clock())
+	if errors.Is(err, calls.ErrLinkExpired) {
+		return "", "", &df.Error{Code: "LINK_EXPIRED", Message: "this link has expired", Status: http.StatusGone}
+	}
+	if err != nil {
+		return "", "", notFound("there is no recording here")
+	}
+	call, err := store.CallByID(r.Context(), a.store, callID)
+	if errors.Is(err, store.ErrNotFound) || err == nil && call.Recording == "" {
+		return "", "", notFound("there is no recording here")
+	}
+	if err != nil {
+		return "", "", err
+	}
+	plain, err := a.vault.Open(calls.Purpose(callID), call.Recording)
+	if err != nil {
+		return "", "", fmt.Errorf("open the recording: %w", err)
+	}
+	return string(plain), callID, nil
+}
+
+// fetchRecording asks for it, and follows the one or two redirections that lead
+// to the object store. Only public addresses are dialled, whatever they say.
+func (a *App) fetchRecording(r *http.Request, link string) (*http.Response, error) {
+	for range 4 {
+		address, err := url.Parse(link)
+		if err != nil || address.Scheme != "https" {
+			return nil, &df.Error{Code: "INVALID_ADDRESS", Message: "the recording's address is not an https one", Status: http.StatusBadGateway}
+		}
+		request, err := http.NewRequestWithContext(r.Context(), http.MethodGet, address.String(), nil)
+		if err != nil {
+			return nil, errFetch
+		}
+		if span := r.Header.Get("Range"); span != "" {
+			request.Header.Set("Range", span)
+		}
+		answer, err := a.recordings.RoundTrip(request)
+		if err != nil {
+			return nil, errFetch // its text would hold the address
+		}
+		kind, _, _ := strings.Cut(answer.Header.Get("Content-Type"), "/")
+		switch {
+		case answer.StatusCode >= 300 && answer.StatusCode < 400 && answer.Header.Get("Location") != "":
+			_ = answer.Body.Close()
+			next, err := address.Parse(answer.Header.Get("Location"))
+			if err != nil {
+				return nil, errFetch
+			}
+			link = next.String()
+			continue
+		case answer.StatusCode != http.StatusOK && answer.StatusCode != http.StatusPartialContent,
+			!strings.EqualFold(kind, "audio") && !strings.HasPrefix(answer.Header.Get("Content-Type"), "application/octet-stream"):
+			_ = answer.Body.Close()
+			return nil, errFetch
+		}
+		return answer, nil
+	}
+	return nil, errFetch
+}
+
+var errFetch = &df.Error{Code: "UPSTREAM_UNAVAILABLE", Message: "the recording's place did not give audio", Status: http.StatusBadGateway}
+
+// recordingTransport dials only public addresses: the link is what a payload said.
+func recordingTransport() http.RoundTripper { return egress.GuardedTransport(egress.Policy{}) }

@@ -1,0 +1,2 @@
+-- Takes back what the up step added.
+ALTER TABLE sync_writes DROP COLUMN value_hash;
