@@ -61,6 +61,7 @@ type Config struct {
 	MCP     MCPConfig
 	Texting TextingConfig
 	Lists   ListsConfig
+	Chat    ChatConfig
 	Consent consent.Policy
 	Calls   CallsConfig
 
@@ -178,6 +179,7 @@ func Load(lookup Lookup) (Config, error) {
 		Consent:       s.consentPolicy(),
 		Calls:         s.calls(),
 		MCP:           s.mcp(),
+		Chat:          s.chat(),
 		SourceOfTruth: s.oneOf("CONTACT_SOURCE_OF_TRUTH", "merge", "merge", "ghl", "aloware"),
 		RetryLimit:    s.number("JOB_RETRY_LIMIT", 10, 0, 100),
 		RetryDelay:    s.duration("JOB_RETRY_DELAY", time.Minute, time.Millisecond),

@@ -43,6 +43,11 @@ func (a *App) buildWeb() error {
 	a.registerInstallation(mux)
 	a.registerMCP(mux)
 	admin, jobs := a.guards()
+	talk, err := a.newChat(admin)
+	if err != nil {
+		return err
+	}
+	talk.Register(mux)
 	window, err := console.New(console.Config{
 		Store: a.store, Sync: a.sync, Clock: a.clock, Log: a.log, Admin: admin.Wrap, Jobs: jobs.Wrap,
 		Connections: a.Connections, Sample: a.sample, Metrics: a.metrics.Handler(), Version: a.version, Started: a.clock(),
@@ -50,6 +55,7 @@ func (a *App) buildWeb() error {
 		Keys: a.keys, Decode: decoderOf(routes),
 		Guard: admin, Random: rand.Reader, BaseURL: a.config.BaseURL, Webhooks: webhooksOf(routes),
 		InstallPath: a.installPath(), Settings: a.effective(),
+		Chat: consoleChat{talk, chatDoor{config: a.config.MCP}},
 	})
 	if err != nil {
 		return err

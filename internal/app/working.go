@@ -58,6 +58,9 @@ func (a *App) prune(ctx context.Context) error {
 	if _, err := a.store.PruneDedupe(ctx, now); err != nil {
 		return err
 	}
+	if err := a.store.PruneChats(ctx, now.Add(-a.config.Chat.Retention)); err != nil {
+		return err
+	}
 	if _, err := a.store.PruneForwards(ctx, now.Add(-pruneAfter)); err != nil {
 		return err
 	}

@@ -71,6 +71,8 @@ type Config struct {
 	// InstallPath begins the connection of our Marketplace app at GHL; "" when
 	// none is configured.
 	InstallPath string
+	// Chat is the conversation with a language model; nil when there is none.
+	Chat Chat
 	// Settings are the effective settings, without what is secret.
 	Settings []Setting
 	// Features add pages of their own.

@@ -38,6 +38,7 @@ type world struct {
 	t       testing.TB
 	store   *store.Store
 	console *console.Server
+	talked  *talked
 	clock   *clock
 	syncs   atomic.Int64
 	checked atomic.Int64
@@ -56,7 +57,7 @@ func (c *clock) skip(d time.Duration) { c.skipped.Add(int64(d)) }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, store: storetest.SQLite(t), clock: &clock{}, events: map[string]string{}}
+	w := &world{t: t, store: storetest.SQLite(t), clock: &clock{}, talked: &talked{}, events: map[string]string{}}
 	stored := auth.Stored{Store: w.store, Clock: w.clock.now}
 	log := slog.New(slog.DiscardHandler)
 	keys := auth.NewKeys(auth.KeysConfig{Store: stored, EnvKey: envKey, Clock: w.clock.now, Random: rand.Reader, Log: log,
@@ -72,7 +73,7 @@ func newWorld(t testing.TB) *world {
 			{Name: "ghl", Source: df.SourceGHL, Paths: []string{"/api/webhooks/ghl"}},
 			{Name: "aloware", Source: df.SourceAloware, Paths: []string{"/api/webhooks/aloware", "/api/integrations/aloware/webhook"}},
 		},
-		InstallPath: "/leadconnector/install",
+		InstallPath: "/leadconnector/install", Chat: w.talked,
 		Settings: []console.Setting{{Name: "WEB_PORT", Value: "3002", Set: true}, {Name: "DF_ADMIN_SECRET", Secret: true, Set: true},
 			{Name: "X_DF_JOBS_SECRET", Secret: true}, {Name: "BASE_URL", Value: hostile, Set: true}},
 	})
