@@ -44,7 +44,7 @@ func (s *Server) eventsPage(r *http.Request) (view, error) {
 	for name, values := range data.Query {
 		data.Filtered = data.Filtered || name != "cursor" && name != "limit" && strings.Join(values, "") != ""
 	}
-	return view{template: "events.html", title: "Events", section: "events", live: data.Query.Get("cursor") == "", data: data}, nil
+	return view{template: "events.html", title: "Events", section: "events", live: data.Query.Get("cursor") == "", watch: "events", data: data}, nil
 }
 
 type eventPageView struct {

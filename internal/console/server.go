@@ -94,6 +94,7 @@ type Server struct {
 	sessions    *sessions
 	checks      *checks
 	overview    *overview
+	pulse       *pulse
 	crossOrigin *http.CrossOriginProtection
 }
 
@@ -108,12 +109,16 @@ func New(config Config) (*Server, error) {
 			return nil, fmt.Errorf("trust our own address: %w", err)
 		}
 	}
+	s.pulse = newPulse(config.Store.Marks, pulseEvery, config.Log)
 	s.book = newBook(s)
 	s.writePages(s.book)
 	var err error
 	s.templates, err = s.book.parse(functions(config.Clock))
 	return s, err
 }
+
+// Stop ends every live stream, so that the HTTP server can shut down.
+func (s *Server) Stop() { s.pulse.stop() }
 
 // Register adds all routes to the mux.
 func (s *Server) Register(mux *http.ServeMux) {
