@@ -44,7 +44,7 @@ func (a *App) buildWeb() error {
 	a.registerMCP(mux)
 	admin, jobs := a.guards()
 	window, err := console.New(console.Config{
-		Store: a.store, Sync: a.sync, Clock: a.clock, Log: a.log, Admin: admin.Wrap, Jobs: jobs.Wrap,
+		Store: a.store, Sync: a.sync, People: a.directory(), Clock: a.clock, Log: a.log, Admin: admin.Wrap, Jobs: jobs.Wrap,
 		Connections: a.Connections, Sample: a.sample, Metrics: a.metrics.Handler(), Version: a.version, Started: a.clock(),
 		Keys: a.keys, Decode: decoderOf(routes),
 		Guard: admin, Random: rand.Reader, BaseURL: a.config.BaseURL, Webhooks: webhooksOf(routes),

@@ -36,8 +36,10 @@ type Syncer interface {
 type Config struct {
 	Store *store.Store
 	Sync  Syncer
-	Clock df.Clock
-	Log   *slog.Logger
+	// People merges and splits people.
+	People Directory
+	Clock  df.Clock
+	Log    *slog.Logger
 	// Admin and Jobs wrap handlers that need the admin secret, or either of
 	// the two secrets.
 	Admin, Jobs func(http.Handler) http.Handler
@@ -136,8 +138,6 @@ func (s *Server) Register(mux *http.ServeMux) {
 	admin("GET /api/admin/people", s.listPeople)
 	admin("GET /api/admin/people/{id}", s.getPerson)
 	admin("GET /api/admin/people/{id}/timeline", s.timeline)
-	admin("GET /api/admin/mappings", s.listPeople)
-	admin("POST /api/admin/mappings/repair", s.repairMapping)
 	admin("GET /api/admin/sync-log", s.listSyncLog)
 	admin("GET /api/admin/conflicts", s.listConflicts)
 	admin("GET /api/admin/audit", s.listAudit)
@@ -152,6 +152,8 @@ func (s *Server) Register(mux *http.ServeMux) {
 	admin("POST /api/admin/keys/{id}/rotate", s.rotateKey)
 	admin("DELETE /api/admin/keys/{id}", s.revokeKey)
 	admin("GET /api/admin/verify-connections", s.connections)
+
+	s.registerMappings(admin)
 
 	jobs("GET /api/jobs/process-pending", s.processPending)
 	jobs("POST /api/jobs/process-pending", s.processPending)
