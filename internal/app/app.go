@@ -74,6 +74,7 @@ type server struct {
 	name     string
 	address  string
 	handler  http.Handler
+	ending   func() // ends what would keep a shutdown waiting; nil when nothing does
 	listener net.Listener
 	http     *http.Server
 }
@@ -231,6 +232,9 @@ func (a *App) listen(s *server) error {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	if s.ending != nil {
+		s.http.RegisterOnShutdown(s.ending)
 	}
 	a.running.Go(func() {
 		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
