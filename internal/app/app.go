@@ -45,6 +45,7 @@ type App struct {
 	sync    *syncing
 	consent *consenting
 	texts   *texts
+	calls   *callsRoom
 	writer  *inbox.Writer
 	spill   *inbox.Spill
 	queue   *queue.Queue
@@ -115,7 +116,7 @@ func New(ctx context.Context, config Config, options Options) (*App, error) {
 
 // build makes the parts that the roles need, top to bottom.
 func (a *App) build() error {
-	for _, step := range []func() error{a.buildAuth, a.buildSync, a.buildConsent, a.buildTexts, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb, a.buildStatus} {
+	for _, step := range []func() error{a.buildAuth, a.buildSync, a.buildConsent, a.buildTexts, a.buildCalls, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb, a.buildStatus} {
 		if err := step(); err != nil {
 			return err
 		}

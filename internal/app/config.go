@@ -61,6 +61,7 @@ type Config struct {
 	MCP     MCPConfig
 	Texting TextingConfig
 	Consent consent.Policy
+	Calls   CallsConfig
 
 	SourceOfTruth string
 	RetryLimit    int
@@ -170,6 +171,7 @@ func Load(lookup Lookup) (Config, error) {
 		Clerk:         s.clerk(),
 		Texting:       s.texting(),
 		Consent:       s.consentPolicy(),
+		Calls:         s.calls(),
 		MCP:           s.mcp(),
 		SourceOfTruth: s.oneOf("CONTACT_SOURCE_OF_TRUTH", "merge", "merge", "ghl", "aloware"),
 		RetryLimit:    s.number("JOB_RETRY_LIMIT", 10, 0, 100),

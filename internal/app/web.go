@@ -55,6 +55,7 @@ func (a *App) buildWeb() error {
 	}
 	window.Register(mux)
 	a.registerOptOuts(mux, admin.Wrap)
+	a.registerRecordings(mux)
 	a.servers = append(a.servers, &server{name: "web", address: a.config.WebAddress(), handler: mux})
 	return nil
 }
