@@ -180,8 +180,20 @@ func seconds(r record, key string) time.Duration {
 }
 
 // transcript reads a transcription that is one text, or a list of utterances
-// with the speaker where one is named.
+// with the speaker where one is named. Either may stand in an object.
 func transcript(value any) string {
+	if object, ok := value.(map[string]any); ok {
+		r := newRecord(object)
+		if text := r.text("text", "transcript", "transcription", "content"); text != "" {
+			return text
+		}
+		for _, key := range [...]string{"utterances", "sentences", "segments", "transcript", "transcription"} {
+			if list, isList := r[key].([]any); isList {
+				return transcript(list)
+			}
+		}
+		return ""
+	}
 	list, isList := value.([]any)
 	if !isList {
 		text, _ := payload.Scalar(value)

@@ -91,6 +91,17 @@ func TestOutcomesAreThoseThatTheSummaryNames(t *testing.T) {
 	}
 }
 
+func TestATranscriptionMayStandInAnObject(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"id":7,"text":"Hi"}`: "Hi", `{"utterances":[{"speaker":"A","text":"Hi"},{"text":"Ho"}]}`: "A: Hi\nHo", `{"id":7}`: "", `{"text":{}}`: "",
+	} {
+		got, _ := Decoder{}.Communication([]byte(`{"event":"transcription.call.summarized","body":{"transcription":` + body + `,"communication":{"id":6}}}`))
+		if got.Transcription != want {
+			t.Errorf("%s: %q", body, got.Transcription)
+		}
+	}
+}
+
 func TestCommunicationOfWhatIsNone(t *testing.T) {
 	for _, raw := range []string{"", "{}", `{"event":"Contact-Created","body":{"id":1}}`, `{"event":"OutboundPhoneCall","body":{}}`, `{"event":"x","id":1}`} {
 		if got, ok := (Decoder{}).Communication([]byte(raw)); ok {

@@ -100,6 +100,7 @@ func New(c Config) *World {
 	w.Fallback(unknownPath, wrongMethod)
 	w.routeContacts()
 	w.routeDialler()
+	w.routeAudio()
 	w.routeControl()
 	return w
 }
