@@ -45,10 +45,12 @@ type App struct {
 	sync    *syncing
 	consent *consenting
 	texts   *texts
-	calls   *callsRoom
-	writer  *inbox.Writer
-	spill   *inbox.Spill
-	queue   *queue.Queue
+	calls   *calling
+	// recordings is the way to the audio of calls.
+	recordings http.RoundTripper
+	writer     *inbox.Writer
+	spill      *inbox.Spill
+	queue      *queue.Queue
 
 	servers []*server
 	gateway *gateway
@@ -101,6 +103,7 @@ func New(ctx context.Context, config Config, options Options) (*App, error) {
 	a := &App{
 		config: config, log: options.Log, clock: options.Clock, newID: df.IDs(options.Clock), version: options.Version,
 		name: fmt.Sprintf("%s-%d-%04x", host, os.Getpid(), rand.IntN(1<<16)), metrics: observe.NewMetrics(),
+		recordings: recordingTransport(),
 	}
 	db, err := OpenStore(ctx, config, observe.Quiet(options.Log))
 	if err != nil {

@@ -1,11 +1,11 @@
 package app
 
 import (
-	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"net/url"
@@ -19,224 +19,193 @@ import (
 	"github.com/df-middleware/dfm/internal/store"
 )
 
-// callLinks makes links to recordings and voicemails. A link says which call's
-// audio it leads to and when it ends, and is signed: whoever has it may listen
-// until then, and nobody can make another of it.
-type callLinks struct {
-	base string
-	keys [][]byte // the first signs; all are believed
+// registerCalls adds what the admin API shows of calls, and the recordings.
+func (a *App) registerCalls(mux *http.ServeMux, admin func(http.Handler) http.Handler) {
+	for pattern, h := range map[string]func(*http.Request) (any, error){
+		"GET /api/admin/calls":      a.listCalls,
+		"GET /api/admin/calls/{id}": a.getCall,
+	} {
+		mux.Handle(pattern, admin(a.answering(pattern, h)))
+	}
+	mux.HandleFunc("GET "+calls.Path+"{token}", a.playRecording)
 }
 
-func newCallLinks(base string, encryption [][]byte) *callLinks {
-	l := &callLinks{base: base}
-	for _, key := range encryption {
-		// A key of its own, so that a link tells nothing about sealed values.
-		mac := hmac.New(sha256.New, key)
-		mac.Write([]byte("df-middleware recording links"))
-		l.keys = append(l.keys, mac.Sum(nil))
+func decodeFacts(c store.Call, to *calls.Facts) error {
+	if err := json.Unmarshal(c.Facts, to); err != nil {
+		return fmt.Errorf("read what is known of a call: %w", err)
 	}
-	return l
+	return nil
 }
 
-// link is the same for the same call, audio and end.
-func (l *callLinks) link(callID string, audio calls.Audio, until time.Time) string {
-	claim := strings.Join([]string{string(audio), strconv.FormatInt(until.Unix(), 10), callID}, "\n")
-	return l.base + "/recordings/" + base64.RawURLEncoding.EncodeToString([]byte(claim)) + "." +
-		base64.RawURLEncoding.EncodeToString(signClaim(l.keys[0], claim))
+// containsMarker looks for the marker in a note as GHL shows it.
+func containsMarker(body, marker string) bool {
+	return strings.Contains(body, marker) || strings.Contains(html.UnescapeString(body), marker)
 }
 
-func signClaim(key []byte, claim string) []byte {
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(claim))
-	return mac.Sum(nil)
-}
-
-// read returns what a token leads to, if it is ours and has not ended.
-func (l *callLinks) read(token string, now time.Time) (callID string, audio calls.Audio, ok bool) {
-	encoded, signature, _ := strings.Cut(token, ".")
-	claim, err := base64.RawURLEncoding.DecodeString(encoded)
-	given, err2 := base64.RawURLEncoding.DecodeString(signature)
-	if err != nil || err2 != nil {
-		return "", "", false
+func (a *App) listCalls(r *http.Request) (any, error) {
+	q := r.URL.Query()
+	filter := store.CallFilter{PersonID: q.Get("personId")}
+	var err error
+	if filter.Phone, err = phoneFrom(r); err != nil {
+		return nil, err
 	}
-	ours := false
-	for _, key := range l.keys {
-		ours = hmac.Equal(given, signClaim(key, string(claim))) || ours
+	if filter.Limit, err = limitFrom(r); err != nil {
+		return nil, err
 	}
-	parts := strings.SplitN(string(claim), "\n", 3)
-	if !ours || len(parts) != 3 {
-		return "", "", false
-	}
-	until, err := strconv.ParseInt(parts[1], 10, 64)
-	if err != nil || now.Unix() >= until {
-		return "", "", false
-	}
-	return parts[2], calls.Audio(parts[0]), true
-}
-
-// listening streams audio to whoever has a link to it. The address that it comes
-// from is never shown, nor are its redirects.
-type listening struct {
-	store     *store.Store
-	links     *callLinks
-	sealer    calls.Sealer
-	transport http.RoundTripper // guarded: the address came in a payload
-	clock     df.Clock
-	refuse    func(w http.ResponseWriter, err *df.Error)
-	warn      func(message string, err error)
-}
-
-// registerRecordings adds GET /recordings/{token}. It needs no other credential
-// than the link.
-func (a *App) registerRecordings(mux *http.ServeMux) {
-	if a.calls.links == nil {
-		return
-	}
-	l := &listening{
-		store: a.store, links: a.calls.links, sealer: a.vault, clock: a.clock, refuse: writeError,
-		transport: egress.GuardedTransport(egress.Policy{Allow: []string{hostOf(a.config.Aloware.BaseURL)}}),
-		warn:      func(message string, err error) { a.log.Warn(message, "error", err) },
-	}
-	mux.Handle("GET /recordings/{token}", l)
-}
-
-// hostOf returns host and port of an address from the settings.
-func hostOf(address string) string {
-	u, err := url.Parse(address)
-	switch {
-	case err != nil:
-		return ""
-	case u.Port() == "" && u.Scheme == "https":
-		return u.Hostname() + ":443"
-	case u.Port() == "":
-		return u.Hostname() + ":80"
-	}
-	return u.Host
-}
-
-var (
-	errNoAudio  = &df.Error{Code: "NOT_FOUND", Message: "the link is not valid, or has ended", Status: http.StatusNotFound}
-	errNotThere = &df.Error{Code: "RECORDING_UNAVAILABLE", Message: "the recording cannot be fetched now", Status: http.StatusBadGateway}
-	errNotAudio = errors.New("the answer is no audio")
-)
-
-// audioTime bounds one listening, from the request to the last byte.
-const audioTime = 15 * time.Minute
-
-// ServeHTTP implements http.Handler.
-func (l *listening) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), audioTime)
-	defer cancel()
-	header := w.Header()
-	header.Set("Cache-Control", "private, no-store")
-	header.Set("Referrer-Policy", "no-referrer")
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("X-Robots-Tag", "noindex")
-	callID, audio, ok := l.links.read(r.PathValue("token"), l.clock())
-	if !ok {
-		l.refuse(w, errNoAudio)
-		return
-	}
-	address, err := l.address(ctx, callID, audio)
-	if err != nil {
-		l.warn("a recording's address cannot be had", err)
-		l.refuse(w, df.AsError(err))
-		return
-	}
-	// Players ask for a recording in pieces; the first piece is the listening.
-	if asked := r.Header.Get("Range"); r.Method == http.MethodGet && (asked == "" || strings.HasPrefix(asked, "bytes=0-")) {
-		err := l.store.Audit(ctx, store.AuditRow{At: l.clock(), Actor: "link", Action: "recording.listen", Target: callID,
-			Details: map[string]any{"audio": string(audio)}})
-		if err != nil {
-			l.warn("a listening cannot be noted, so it does not take place", err)
-			l.refuse(w, df.AsError(err))
-			return
+	for name, to := range map[string]*time.Time{"from": &filter.From, "to": &filter.Until} {
+		if text := q.Get(name); text != "" {
+			if *to, err = time.Parse(time.RFC3339, text); err != nil {
+				return nil, badRequest(name + " must be a time such as 2030-01-02T15:04:05Z")
+			}
 		}
 	}
-	answer, err := l.fetch(ctx, address.Reveal(), r.Method, r.Header.Get("Range"))
+	if filter.Before, err = callPlace(q.Get("cursor")); err != nil {
+		return nil, err
+	}
+	rows, err := a.store.Calls(r.Context(), filter)
 	if err != nil {
-		l.warn("a recording cannot be fetched", err)
-		l.refuse(w, errNotThere)
+		return nil, err
+	}
+	views := make([]callView, len(rows))
+	for i, row := range rows {
+		if views[i], err = viewCall(row); err != nil {
+			return nil, err
+		}
+	}
+	if len(rows) == filter.Limit {
+		last := rows[len(rows)-1]
+		return listed(views, base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(last.StartedAt.UnixMicro(), 10)+"\n"+last.ID))), nil
+	}
+	return listed(views, nil), nil
+}
+
+// callPlace reads the cursor of an earlier page.
+func callPlace(cursor string) (store.CallPlace, error) {
+	if cursor == "" {
+		return store.CallPlace{}, nil
+	}
+	text, err := base64.RawURLEncoding.DecodeString(cursor)
+	at, id, ok := strings.Cut(string(text), "\n")
+	micros, err2 := strconv.ParseInt(at, 10, 64)
+	if err != nil || err2 != nil || !ok {
+		return store.CallPlace{}, badRequest("cursor must be the nextCursor of an earlier answer")
+	}
+	return store.CallPlace{At: time.UnixMicro(micros).UTC(), ID: id}, nil
+}
+
+func (a *App) getCall(r *http.Request) (any, error) {
+	call, err := store.CallByID(r.Context(), a.store, r.PathValue("id"))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, notFound("there is no such call")
+	}
+	if err != nil {
+		return nil, err
+	}
+	view, err := viewCall(call)
+	return single(view), err
+}
+
+// recordingMost is the longest recording that is passed on, in bytes.
+const recordingMost = 512 << 20
+
+// playRecording passes a recording on to whoever has a signed link to it. Where
+// it comes from is not shown, and the call's audio is not kept by us.
+func (a *App) playRecording(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Robots-Tag", "noindex")
+	link, callID, err := a.recordingOf(r)
+	if err != nil {
+		writeError(w, df.AsError(err))
+		return
+	}
+	answer, err := a.fetchRecording(r, link)
+	if err != nil {
+		a.log.WarnContext(r.Context(), "a recording could not be fetched", "call", callID, "error", df.AsError(err).Error())
+		writeError(w, &df.Error{Code: "UPSTREAM_UNAVAILABLE", Message: "the recording cannot be had now", Status: http.StatusBadGateway})
 		return
 	}
 	defer func() { _ = answer.Body.Close() }()
+	if err := a.store.Audit(r.Context(), store.AuditRow{At: a.clock(), Actor: "link", Action: "recording.play", Target: callID}); err != nil {
+		writeError(w, df.AsError(err))
+		return
+	}
 	for _, name := range []string{"Content-Type", "Content-Length", "Content-Range", "Accept-Ranges"} {
 		if value := answer.Header.Get(name); value != "" {
-			header.Set(name, value)
+			h.Set(name, value)
 		}
 	}
-	header.Set("Content-Disposition", `inline; filename="`+string(audio)+`"`)
+	h.Set("Content-Disposition", "inline")
+	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
 	w.WriteHeader(answer.StatusCode)
-	_, _ = io.Copy(w, answer.Body) // either end may have gone
+	_, _ = io.Copy(w, io.LimitReader(answer.Body, recordingMost)) // the listener may have gone
 }
 
-// address opens the sealed address of a call's audio.
-func (l *listening) address(ctx context.Context, callID string, audio calls.Audio) (df.Secret, error) {
-	row, err := store.CallByID(ctx, l.store, callID)
-	if errors.Is(err, store.ErrNotFound) {
-		return "", errNoAudio
+// recordingOf finds the recording that the request's link is about.
+func (a *App) recordingOf(r *http.Request) (link, callID string, err error) {
+	callID, err = a.calls.desk.Links.Read(r.PathValue("token"), a.clock())
+	if errors.Is(err, calls.ErrLinkExpired) {
+		return "", "", &df.Error{Code: "LINK_EXPIRED", Message: "this link has expired", Status: http.StatusGone}
 	}
 	if err != nil {
-		return "", err
+		return "", "", notFound("there is no recording here")
 	}
-	sealed := map[calls.Audio]string{calls.TheRecording: row.Recording, calls.TheVoicemail: row.Voicemail}[audio]
-	if sealed == "" {
-		return "", errNoAudio
+	call, err := store.CallByID(r.Context(), a.store, callID)
+	if errors.Is(err, store.ErrNotFound) || err == nil && call.Recording == "" {
+		return "", "", notFound("there is no recording here")
 	}
-	return calls.OpenAddress(l.sealer, audio.Purpose(callID), sealed)
+	if err != nil {
+		return "", "", err
+	}
+	plain, err := a.vault.Open(calls.Purpose(callID), call.Recording)
+	if err != nil {
+		return "", "", fmt.Errorf("open the recording: %w", err)
+	}
+	return string(plain), callID, nil
 }
 
-// hops is how many addresses lead to a recording at most: Aloware's redirects to
-// a storage that signs its own.
-const hops = 4
-
-// fetch asks for audio and follows redirects itself, each through the guard. Its
-// errors quote no address.
-func (l *listening) fetch(ctx context.Context, address, method, piece string) (*http.Response, error) {
-	for range hops {
-		request, err := http.NewRequestWithContext(ctx, method, address, http.NoBody)
-		if err != nil || request.URL.Host == "" || request.URL.Scheme != "http" && request.URL.Scheme != "https" {
-			return nil, errors.New("the address cannot be used")
+// fetchRecording asks for it, and follows the one or two redirections that lead
+// to the object store. Only public addresses are dialled, whatever they say.
+func (a *App) fetchRecording(r *http.Request, link string) (*http.Response, error) {
+	for range 4 {
+		address, err := url.Parse(link)
+		if err != nil || address.Scheme != "https" {
+			return nil, &df.Error{Code: "INVALID_ADDRESS", Message: "the recording's address is not an https one", Status: http.StatusBadGateway}
 		}
-		if piece != "" {
-			request.Header.Set("Range", piece)
-		}
-		answer, err := l.transport.RoundTrip(request)
+		request, err := http.NewRequestWithContext(r.Context(), http.MethodGet, address.String(), nil)
 		if err != nil {
-			if errors.Is(err, egress.ErrForbiddenAddress) {
-				return nil, egress.ErrForbiddenAddress
-			}
-			return nil, errors.New("no answer")
+			return nil, errFetch
 		}
-		if next := answer.Header.Get("Location"); answer.StatusCode >= 300 && answer.StatusCode < 400 && next != "" {
-			_ = answer.Body.Close() // nothing in it is wanted
-			to, err := request.URL.Parse(next)
-			if err != nil || request.URL.Scheme == "https" && to.Scheme != "https" {
-				return nil, errors.New("a redirect cannot be followed")
+		if span := r.Header.Get("Range"); span != "" {
+			request.Header.Set("Range", span)
+		}
+		answer, err := a.recordings.RoundTrip(request)
+		if err != nil {
+			return nil, errFetch // its text would hold the address
+		}
+		kind, _, _ := strings.Cut(answer.Header.Get("Content-Type"), "/")
+		switch {
+		case answer.StatusCode >= 300 && answer.StatusCode < 400 && answer.Header.Get("Location") != "":
+			_ = answer.Body.Close()
+			next, err := address.Parse(answer.Header.Get("Location"))
+			if err != nil {
+				return nil, errFetch
 			}
-			address = to.String()
+			link = next.String()
 			continue
-		}
-		if err := isAudio(answer); err != nil {
-			_ = answer.Body.Close() // nor in this
-			return nil, err
+		case answer.StatusCode != http.StatusOK && answer.StatusCode != http.StatusPartialContent,
+			!strings.EqualFold(kind, "audio") && !strings.HasPrefix(answer.Header.Get("Content-Type"), "application/octet-stream"):
+			_ = answer.Body.Close()
+			return nil, errFetch
 		}
 		return answer, nil
 	}
-	return nil, errors.New("too many redirects")
+	return nil, errFetch
 }
 
-// isAudio lets through what can be listened to: Aloware answers paths that it
-// does not know with 200 and a web page.
-func isAudio(answer *http.Response) error {
-	if answer.StatusCode != http.StatusOK && answer.StatusCode != http.StatusPartialContent {
-		return errors.New("answered " + strconv.Itoa(answer.StatusCode))
-	}
-	kind := strings.ToLower(answer.Header.Get("Content-Type"))
-	for _, good := range []string{"audio/", "video/mp4", "application/octet-stream", "binary/octet-stream"} {
-		if strings.HasPrefix(kind, good) {
-			return nil
-		}
-	}
-	return errNotAudio
-}
+var errFetch = &df.Error{Code: "UPSTREAM_UNAVAILABLE", Message: "the recording's place did not give audio", Status: http.StatusBadGateway}
+
+// recordingTransport dials only public addresses: the link is what a payload said.
+func recordingTransport() http.RoundTripper { return egress.GuardedTransport(egress.Policy{}) }

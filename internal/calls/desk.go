@@ -1,13 +1,13 @@
 package calls
 
 import (
-	"bytes"
-	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
@@ -19,315 +19,326 @@ import (
 // GHL is what the room needs of GoHighLevel. Every error is, or wraps, a
 // *df.CallError.
 type GHL interface {
-	// Log puts a call log into the contact's conversation. df.CodeUnconfigured
-	// means that nobody may: only the app that the call provider belongs to
-	// can. GHL does not dedupe by altId, so what is Unclear must be looked up.
-	Log(ctx context.Context, l Logging) (messageID string, err error)
-	// Logged looks for a call log under the altId, and returns "" when it is
-	// not there.
-	Logged(ctx context.Context, contactID, altID string) (messageID string, err error)
-	// Attach replaces what is attached to a call log.
-	Attach(ctx context.Context, messageID string, urls []string) error
-	// AddNote adds a note to the contact.
-	AddNote(ctx context.Context, contactID, body string) (noteID string, err error)
-	// FindNote returns the contact's note for which is holds, or "".
-	FindNote(ctx context.Context, contactID string, is func(body string) bool) (noteID string, err error)
-	// EditNote replaces a note's text; df.CodeNotFound when it is gone.
-	EditNote(ctx context.Context, contactID, noteID, body string) error
-	// Tag adds tags to a contact and takes others from it.
-	Tag(ctx context.Context, contactID string, add, remove []string) error
-}
-
-// Logging is a call to be logged.
-type Logging struct {
-	ContactID   string
-	Direction   Direction
-	AltID       string
-	At          time.Time
-	Customer    df.Phone // must be the contact's number at GHL
-	Line        df.Phone
-	Status      string
-	Attachments []string
-}
-
-// Office knows who works here and what time it is there.
-type Office interface {
-	// Agent names one of Aloware's users, or returns "" when it cannot.
-	Agent(ctx context.Context, userID string) string
+	// LogCall adds a call log and LoggedCall looks for one by its call's id,
+	// which is "" when there is none. CanLog is false without an installed app
+	// and its call provider: nobody else may log calls.
+	CanLog() bool
+	LogCall(ctx context.Context, log Log) (messageID string, err error)
+	LoggedCall(ctx context.Context, contactID, callID string) (messageID string, err error)
+	// Attach puts the recording on a call log. It may be repeated.
+	Attach(ctx context.Context, messageID, link string) error
+	// AddNote and UpdateNote write a note; FindNote looks for one that holds
+	// the marker, and returns "" when there is none.
+	AddNote(ctx context.Context, contactID, text string) (noteID string, err error)
+	UpdateNote(ctx context.Context, contactID, noteID, text string) error
+	FindNote(ctx context.Context, contactID, marker string) (noteID string, err error)
+	AddTags(ctx context.Context, contactID string, tags []string) error
+	RemoveTags(ctx context.Context, contactID string, tags []string) error
 	// Zone is the location's time zone.
 	Zone(ctx context.Context) *time.Location
 }
 
-// Sealer encrypts for the database.
+// Log is a call as GHL logs it. GHL takes no duration.
+type Log struct {
+	ContactID string
+	CallID    string
+	Direction string // Inbound or Outbound
+	Customer  df.Phone
+	Line      df.Phone
+	Status    string
+	At        time.Time
+}
+
+// Sealer keeps links to recordings.
 type Sealer interface {
 	Seal(purpose string, plain []byte) (string, error)
-	Open(purpose, sealed string) ([]byte, error)
 }
 
-// Audio is one of the two things that can be listened to of a call.
-type Audio string
+// Purpose is what a call's recording is sealed for.
+func Purpose(callID string) string { return "recording of call " + callID }
 
-// What can be listened to.
-const (
-	TheRecording Audio = "recording"
-	TheVoicemail Audio = "voicemail"
-)
-
-// Purpose is what an address of audio is sealed for.
-func (a Audio) Purpose(callID string) string { return "call " + string(a) + " " + callID }
-
-// Desk works calls. GHL, Links and Sealer may be nil.
+// Desk works calls. Everything but GHL and Vault is required.
 type Desk struct {
-	Store  *store.Store
-	Once   effects.Runner
-	GHL    GHL    // nil when GHL is not configured
-	Sealer Sealer // nil without an encryption key: then no address is kept
-	// Link makes a link to audio that ends at the given time. It is nil when
-	// there is no public address to link to.
-	Link func(callID string, audio Audio, until time.Time) string
-	// LinkTime is how long links last.
-	LinkTime time.Duration
-	Office   Office
-	Rules    Rules
-	Clock    df.Clock
-	NewID    func() string
-	Log      *slog.Logger
+	Store   *store.Store
+	Effects effects.Runner
+	GHL     GHL    // nil when GHL is not configured
+	Vault   Sealer // nil without an encryption key: recordings are not kept then
+	Links   Links
+	Rules   []Rule
+	// Agent returns the name of an Aloware user, or "".
+	Agent func(ctx context.Context, alowareUserID string) (string, error)
+	Clock df.Clock
+	NewID func() string
 }
 
-// Outcome is what became of an event, in the words of the lanes.
+// Outcome is what became of the event that brought a delivery.
 type Outcome struct {
-	Status    df.Status // Done, Skipped, Quarantined or Failed (try again at RetryAt)
-	Reason    string    // why it was skipped or quarantined, safe text
-	Error     string    // what failed, safe text
-	RetryAt   time.Time
-	Postponed bool // nothing was tried: the upstream's budget is used up
+	Status  df.Status
+	Reason  string
+	Error   string
+	RetryAt time.Time
 }
 
-// written is what GHL was made to show of a call last.
-type written struct {
-	Note     string   `json:"note,omitempty"`     // hash of the text; "" when it is not known
-	NoteGone bool     `json:"noteGone,omitempty"` // somebody deleted it, and it stays deleted
-	Attached string   `json:"attached,omitempty"` // hash of the links
-	NoAttach bool     `json:"noAttach,omitempty"` // GHL takes none for this log
-	Tags     []string `json:"tags,omitempty"`
-	AgentID  string   `json:"agentId,omitempty"` // whose name the row holds
-}
-
-// file is a call as it is kept.
-type file struct {
-	row   store.Call
-	call  Call
-	wrote written
-}
-
-// Owner returns the person whose call it is, or "" when nobody knows.
-func (d *Desk) Owner(ctx context.Context, callID string) (string, error) {
-	row, err := store.CallByID(ctx, d.Store, callID)
-	if errors.Is(err, store.ErrNotFound) {
-		return "", nil
-	}
-	return row.PersonID, err
-}
-
-// Hear takes what one delivery says about a call, keeps it, and brings GHL to
-// what follows. The person has a contact at GHL, unless GHL is not configured.
-// An error means that the lane was lost.
-func (d *Desk) Hear(ctx context.Context, lease people.Lease, p people.Person, e df.Event, said Call) (Outcome, error) {
-	f, err := d.open(ctx, said.ID, e)
+// Work takes in what a delivery says about a call of the person, and brings GHL
+// to what is known of it by now. An error means that the lane was lost.
+func (d *Desk) Work(ctx context.Context, lease people.Lease, p people.Person, e df.Event, delivery Delivery) (Outcome, error) {
+	call, facts, err := d.take(ctx, lease, p, delivery)
 	if err != nil {
-		return trouble(err)
-	}
-	if err := d.fold(ctx, lease, &f, p, said); err != nil {
 		return trouble(err)
 	}
 	switch {
-	case !f.call.Ready():
-		return skipped("kept; the call is not over, or it is not known who called"), nil
+	case !facts.Over():
+		return Outcome{Status: df.Done}, nil // kept with the call; it is shown once it is over
 	case d.GHL == nil:
-		return skipped("kept; GHL is not configured"), nil
-	case p.GHLContactID == "" && f.row.GHLContactID == "":
+		return Outcome{Status: df.Skipped, Reason: "GHL is not configured; the call is kept"}, nil
+	case call.GHLContactID == "":
 		return Outcome{Status: df.Quarantined, Reason: "no contact at GHL could be found or made; see the person's issues"}, nil
 	}
-	return d.show(ctx, lease, &f, p, e)
+	w := &work{Desk: d, lease: lease, event: e, call: call, facts: facts}
+	return w.show(ctx)
 }
 
-// open reads what is kept of the call.
-func (d *Desk) open(ctx context.Context, id string, e df.Event) (file, error) {
-	f := file{call: Call{ID: id}}
-	row, err := store.CallByID(ctx, d.Store, id)
+// take joins a delivery to what is known of its call, and keeps it.
+func (d *Desk) take(ctx context.Context, lease people.Lease, p people.Person, in Delivery) (store.Call, Facts, error) {
+	call, err := store.CallByID(ctx, d.Store, in.ID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return call, nil, err
+	}
+	now := d.Clock()
 	if errors.Is(err, store.ErrNotFound) {
-		now := d.Clock()
-		f.row = store.Call{ID: id, At: e.ReceivedAt, CreatedAt: now, UpdatedAt: now}
-		return f, nil
+		call = store.Call{ID: in.ID, CreatedAt: now, Facts: json.RawMessage("{}")}
 	}
-	if err != nil {
-		return f, err
+	var known Facts
+	if err := json.Unmarshal(call.Facts, &known); err != nil {
+		return call, nil, fmt.Errorf("read what is known of a call: %w", err)
 	}
-	f.row = row
-	if f.call, err = Read(row); err != nil {
-		return f, err
+	facts := known.Join(in.Facts)
+	if err := d.seal(&call, known, facts, in); err != nil {
+		return call, nil, err
 	}
-	if err := json.Unmarshal(row.Written, &f.wrote); err != nil {
-		return f, fmt.Errorf("read what was written of call: %w", err)
+	call.PersonID, call.GHLContactID, call.AlowareContactID = p.ID, p.GHLContactID, p.AlowareContactID
+	call.Phone = df.Phone(facts.Get(Phone))
+	if call.StartedAt = facts.Time(Started); call.StartedAt.IsZero() {
+		call.StartedAt = call.CreatedAt
 	}
-	d.unseal(&f.call.Recording, row.Recording, TheRecording.Purpose(id))
-	d.unseal(&f.call.Voicemail, row.Voicemail, TheVoicemail.Purpose(id))
-	return f, nil
+	if call.Facts, err = json.Marshal(facts); err != nil {
+		return call, nil, fmt.Errorf("keep what is known of a call: %w", err)
+	}
+	call.UpdatedAt = now
+	return call, facts, d.save(ctx, lease, call, nil)
 }
 
-// Read returns the call that a row holds, without the addresses of its audio.
-func Read(row store.Call) (Call, error) {
-	var c Call
-	if err := json.Unmarshal(row.Facts, &c); err != nil {
-		return c, fmt.Errorf("read kept call: %w", err)
-	}
-	return c, nil
-}
-
-// unseal reads a kept address. One that cannot be opened, because its key is not
-// configured any more, is as good as none.
-func (d *Desk) unseal(to *Said[df.Secret], sealed, purpose string) {
-	if sealed == "" || d.Sealer == nil {
-		return
-	}
-	plain, err := d.Sealer.Open(purpose, sealed)
-	if err == nil {
-		err = json.Unmarshal(plain, (*address)(to))
-	}
-	if err != nil {
-		d.Log.Warn("the kept address of a recording cannot be opened", "error", err)
-	}
-}
-
-// address is the sealed form of an address: with its value, which a df.Secret
-// does not print.
-type address Said[df.Secret]
-
-type plainAddress struct {
-	Value string    `json:"value"`
-	At    time.Time `json:"at,omitzero"`
-}
-
-// MarshalJSON implements json.Marshaler.
-func (a address) MarshalJSON() ([]byte, error) {
-	return json.Marshal(plainAddress{a.Value.Reveal(), a.At})
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (a *address) UnmarshalJSON(raw []byte) error {
-	var plain plainAddress
-	err := json.Unmarshal(raw, &plain)
-	a.Value, a.At = df.Secret(plain.Value), plain.At
-	return err
-}
-
-// OpenAddress returns the address that was sealed for the purpose.
-func OpenAddress(s Sealer, purpose, sealed string) (df.Secret, error) {
-	plain, err := s.Open(purpose, sealed)
-	if err != nil {
-		return "", err
-	}
-	var a address
-	err = json.Unmarshal(plain, &a)
-	return a.Value, err
-}
-
-// fold joins what a delivery says to what is kept.
-func (d *Desk) fold(ctx context.Context, lease people.Lease, f *file, p people.Person, said Call) error {
-	before, was := f.row, f.call
-	f.call = f.call.Join(said)
-	var err error
-	if f.row.Recording, err = d.seal(f.row.Recording, was.Recording, f.call.Recording, TheRecording.Purpose(f.call.ID)); err != nil {
-		return err
-	}
-	if f.row.Voicemail, err = d.seal(f.row.Voicemail, was.Voicemail, f.call.Voicemail, TheVoicemail.Purpose(f.call.ID)); err != nil {
-		return err
-	}
-	facts, err := json.Marshal(f.call)
-	if err != nil {
-		return fmt.Errorf("write call: %w", err)
-	}
-	f.row.PersonID, f.row.Facts = p.ID, facts
-	f.row.Customer = cmp.Or(f.call.Customer.Value, p.Phone)
-	f.row.Direction, f.row.Outcome, f.row.Disposition = string(f.call.Direction.Value), f.call.Outcome(), f.call.Disposition.Value
-	if !f.call.StartedAt.IsZero() {
-		f.row.At = f.call.StartedAt
-	}
-	same := f.row.Version > 0 && bytes.Equal(before.Facts, facts) && before.PersonID == p.ID &&
-		before.Recording == f.row.Recording && before.Voicemail == f.row.Voicemail
-	if same {
+// seal keeps the link to the recording, if the delivery brings the one that
+// counts. Without an encryption key it is not kept at all.
+func (d *Desk) seal(call *store.Call, known, facts Facts, in Delivery) error {
+	counts := facts.Get(Recording)
+	if !in.Recording.Set() || counts != HashOf(in.Recording) || counts == known.Get(Recording) && call.Recording != "" || d.Vault == nil {
 		return nil
 	}
-	return d.save(ctx, lease, f)
+	sealed, err := d.Vault.Seal(Purpose(call.ID), []byte(in.Recording.Reveal()))
+	if err != nil {
+		return fmt.Errorf("seal the recording: %w", err)
+	}
+	call.Recording, call.RecordingAt, call.Attached = sealed, d.Clock(), false
+	return nil
 }
 
-// seal returns the sealed form of an address, which stays what it was while the
-// address does. Without a key nothing is kept.
-func (d *Desk) seal(sealed string, was, is Said[df.Secret], purpose string) (string, error) {
-	if is == was || !is.Value.Set() || d.Sealer == nil {
-		return sealed, nil
-	}
-	plain, err := json.Marshal(address(is))
-	if err != nil {
-		return "", fmt.Errorf("write address: %w", err)
-	}
-	return d.Sealer.Seal(purpose, plain)
+// HashOf is the value of the fact Recording.
+func HashOf(link df.Secret) string {
+	sum := sha256.Sum256([]byte(link.Reveal()))
+	return hex.EncodeToString(sum[:16])
 }
 
-// save keeps the call under the lane's lease, with lines for the sync log.
-func (d *Desk) save(ctx context.Context, lease people.Lease, f *file, lines ...store.SyncRow) error {
-	next, err := d.rowOf(f)
-	if err != nil {
-		return err
-	}
-	err = people.FromStore(d.Store.InTx(ctx, func(tx store.Tx) error {
+// save writes the call and lines of the sync log under the lane's lease.
+func (d *Desk) save(ctx context.Context, lease people.Lease, call store.Call, rows []store.SyncRow) error {
+	return people.FromStore(d.Store.InTx(ctx, func(tx store.Tx) error {
 		if lease != (people.Lease{}) {
 			if err := store.Guard(ctx, tx, store.Lease(lease)); err != nil {
 				return err
 			}
 		}
-		if err := store.SaveCall(ctx, tx, next); err != nil {
+		if err := store.SaveCall(ctx, tx, call); err != nil {
 			return err
 		}
-		return store.InsertSync(ctx, tx, lines...)
+		return store.InsertSync(ctx, tx, rows...)
 	}))
-	if err == nil {
-		f.row = next
-		f.row.Version++
-	}
-	return err
 }
 
-// rowOf is the row to be saved.
-func (d *Desk) rowOf(f *file) (store.Call, error) {
-	wrote, err := json.Marshal(f.wrote)
+// work is one call on its way into GHL.
+type work struct {
+	*Desk
+	lease people.Lease
+	event df.Event
+	call  store.Call
+	facts Facts
+}
+
+// show brings GHL to what is known. Its parts do not wait for each other: a log
+// that GHL refuses must not cost the note. The first failure is the event's.
+func (w *work) show(ctx context.Context) (Outcome, error) {
+	var failed error
+	for _, part := range []func(context.Context) error{w.log, w.note, w.attach, w.tag} {
+		err := part(ctx)
+		if errors.Is(err, people.ErrLeaseLost) {
+			return Outcome{}, err
+		}
+		if outcome, _ := df.OutcomeOf(err); err != nil && (failed == nil || outcome != df.Refused) {
+			failed = err
+		}
+	}
+	if failed != nil {
+		return trouble(failed)
+	}
+	return Outcome{Status: df.Done}, nil
+}
+
+// log adds the call log, once.
+func (w *work) log(ctx context.Context) error {
+	direction := w.facts.Get(Direction)
+	if w.call.GHLMessageID != "" || !w.GHL.CanLog() || direction == "" {
+		return nil
+	}
+	log := Log{ContactID: w.call.GHLContactID, CallID: w.call.ID, Direction: direction, Customer: w.call.Phone,
+		Line: df.Phone(w.facts.Get(Line)), Status: LogStatus(w.facts), At: w.call.StartedAt}
+	return w.once(ctx, "log_call", func(ctx context.Context) (string, error) { return w.GHL.LogCall(ctx, log) },
+		func(ctx context.Context) (string, error) { return w.GHL.LoggedCall(ctx, log.ContactID, log.CallID) },
+		func(id string) { w.call.GHLMessageID = id })
+}
+
+// once brings one of the call's effects about and keeps its id with the call.
+func (w *work) once(ctx context.Context, kind string, call, look func(context.Context) (string, error), set func(id string)) error {
+	return w.Effects.Do(ctx, w.lease, effects.Once{
+		Key: kind + ":aloware:" + w.call.ID, Kind: kind, PersonID: w.call.PersonID, EventID: w.event.ID, Call: call, Look: look,
+		Keep: func(ctx context.Context, tx store.Tx, id string) error {
+			set(id)
+			w.call.UpdatedAt = w.Clock()
+			if err := store.SaveCall(ctx, tx, w.call); err != nil {
+				return err
+			}
+			return store.InsertSync(ctx, tx, w.row(kind, id))
+		},
+	})
+}
+
+// note writes the note, or brings it up to date. One that an agent deleted stays
+// deleted.
+func (w *work) note(ctx context.Context) error {
+	agent, err := w.Agent(ctx, w.facts.Get(Agent))
 	if err != nil {
-		return store.Call{}, fmt.Errorf("write what was written of call: %w", err)
+		return err
 	}
-	next := f.row
-	next.Written, next.UpdatedAt = wrote, d.Clock()
-	return next, nil
+	text := Note(w.facts, Readable{ID: w.call.ID, Agent: agent, Zone: w.GHL.Zone(ctx), Link: w.link()})
+	sum := sha256.Sum256([]byte(text))
+	hash := hex.EncodeToString(sum[:16])
+	contact := w.call.GHLContactID
+	if w.call.GHLNoteID == "" {
+		written := "" // one that is found after a lost answer may say less
+		err := w.once(ctx, "call_note",
+			func(ctx context.Context) (string, error) {
+				id, err := w.GHL.AddNote(ctx, contact, text)
+				if err == nil {
+					written = hash
+				}
+				return id, err
+			},
+			func(ctx context.Context) (string, error) { return w.GHL.FindNote(ctx, contact, Marker(w.call.ID)) },
+			func(id string) { w.call.GHLNoteID, w.call.NoteHash = id, written })
+		if err != nil {
+			return err
+		}
+	}
+	if w.call.NoteHash == hash || w.call.NoteHash == noteGone {
+		return nil
+	}
+	if err := w.GHL.UpdateNote(ctx, contact, w.call.GHLNoteID, text); df.IsCode(err, df.CodeNotFound) {
+		hash = noteGone
+	} else if err != nil {
+		return err
+	}
+	w.call.NoteHash = hash
+	return w.save(ctx, w.lease, w.call, nil)
 }
 
-func skipped(reason string) Outcome { return Outcome{Status: df.Skipped, Reason: reason} }
+// noteGone stands in place of a note's hash when there is no note any more.
+const noteGone = "gone"
+
+func (w *work) link() string {
+	if w.call.Recording == "" {
+		return ""
+	}
+	return w.Links.Make(w.call.ID, w.call.RecordingAt)
+}
+
+// attach puts the recording on the call log.
+func (w *work) attach(ctx context.Context) error {
+	link := w.link()
+	if w.call.Attached || w.call.GHLMessageID == "" || link == "" {
+		return nil
+	}
+	if err := w.GHL.Attach(ctx, w.call.GHLMessageID, link); err != nil {
+		return err
+	}
+	w.call.Attached = true
+	return w.save(ctx, w.lease, w.call, []store.SyncRow{w.row("call_recording", w.call.GHLMessageID)})
+}
+
+// tag gives the contact the call's tags. Those that this call had given and that
+// do not fit any more, as after a corrected disposition, go, unless another call
+// gave them too.
+func (w *work) tag(ctx context.Context) error {
+	want := Tags(w.facts, w.Rules)
+	add, drop := without(want, w.call.Tags), without(w.call.Tags, want)
+	if len(add)+len(drop) == 0 {
+		return nil
+	}
+	if len(drop) > 0 {
+		others, err := store.TagsOfOtherCalls(ctx, w.Store, w.call.PersonID, w.call.ID)
+		if err != nil {
+			return err
+		}
+		drop = without(drop, others)
+	}
+	if len(add) > 0 {
+		if err := w.GHL.AddTags(ctx, w.call.GHLContactID, add); err != nil {
+			return err
+		}
+	}
+	if len(drop) > 0 {
+		if err := w.GHL.RemoveTags(ctx, w.call.GHLContactID, drop); err != nil {
+			return err
+		}
+	}
+	w.call.Tags = want
+	return w.save(ctx, w.lease, w.call, nil)
+}
+
+// without returns the tags of one set that are not in the other.
+func without(tags, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(tags), func(tag string) bool {
+		return slices.ContainsFunc(others, func(o string) bool { return df.TagKey(o) == df.TagKey(tag) })
+	})
+}
+
+// row is a line of the sync log about the call.
+func (w *work) row(entity, target string) store.SyncRow {
+	now := w.Clock()
+	return store.SyncRow{ID: w.NewID(), Direction: df.AlowareToGHL, EntityType: entity, EntityID: w.call.ID, SourceID: w.call.ID,
+		TargetID: target, Status: "success", StartedAt: now, FinishedAt: now, CorrelationID: w.event.ID, PersonID: w.call.PersonID}
+}
 
 // trouble turns an error into what the lane needs.
 func trouble(err error) (Outcome, error) {
 	if errors.Is(err, people.ErrLeaseLost) {
 		return Outcome{}, err
 	}
-	outcome, retryAt := df.OutcomeOf(err)
-	if outcome == df.Refused && !df.IsCode(err, df.CodeUnauthorized) {
-		return Outcome{Status: df.Quarantined, Reason: safe(err)}, nil
-	}
-	return Outcome{Status: df.Failed, Error: safe(err), RetryAt: retryAt, Postponed: df.IsCode(err, df.CodeRateLimited)}, nil
-}
-
-// safe is what may be kept of an error.
-func safe(err error) string {
+	text := df.AsError(err).Error()
 	var call *df.CallError
 	if errors.As(err, &call) {
-		return call.Error()
+		text = call.Error()
 	}
-	return df.AsError(err).Error()
+	outcome, retryAt := df.OutcomeOf(err)
+	if outcome == df.Refused && !df.IsCode(err, df.CodeUnauthorized) {
+		return Outcome{Status: df.Quarantined, Reason: text}, nil
+	}
+	return Outcome{Status: df.Failed, Error: text, RetryAt: retryAt}, nil
 }

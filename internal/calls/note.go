@@ -4,100 +4,123 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
-// textMost is how many characters of each long text a note holds. GHL documents no
-// limit of notes, so one that no reader misses is kept.
-const textMost = 20_000
-
-// View is what a note shows beside the call itself.
-type View struct {
-	Agent     string         // the agent's name; empty when none took part
-	Zone      *time.Location // of the location
-	Recording Link           // zero when there is none to offer
-	Voicemail Link
+// Readable is what a note needs besides what is known of the call.
+type Readable struct {
+	ID    string // of the call
+	Agent string // the agent's name, "" when nobody's
+	Zone  *time.Location
+	Link  string // to the recording, "" when there is none
 }
 
-// Link is an address for listening, and when it ends.
-type Link struct {
-	URL   string
-	Until time.Time
-}
+// The longest parts of a note, in bytes. GHL's limit is not documented; notes of
+// this size were taken.
+const (
+	longestSummary    = 4000
+	longestTranscript = 8000
+	longestRemarks    = 2000
+)
 
-// Marker is the last line of a call's note, by which the note is found again.
-func Marker(callID string) string { return "[Aloware call " + callID + "]" }
+// Marker is the line of a note by which it is found again after an answer that
+// was lost.
+func Marker(id string) string { return "[Aloware call " + id + "]" }
 
-// Marked reports whether the note is the call's: its last line is the marker.
-func Marked(note, callID string) bool {
-	lines := strings.Split(strings.TrimSpace(note), "\n")
-	return strings.TrimSpace(lines[len(lines)-1]) == Marker(callID)
-}
-
-// Note is the call as a note for people. The same call and view make the same
-// note.
-func Note(c Call, v View) string {
+// Note writes the note about a call. It is a pure function: the same facts make
+// the same note, so an update that would change nothing is seen for one.
+func Note(f Facts, r Readable) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s call: %s\n", words(string(c.Direction.Value)), strings.ToLower(words(c.Outcome())))
-	line := func(name, value string) {
-		if value != "" {
-			fmt.Fprintf(&b, "%s: %s\n", name, oneLine(value))
+	line := func(label, text string) {
+		if text != "" {
+			b.WriteString(label + ": " + text + "\n")
 		}
 	}
-	zone := v.Zone
-	if zone == nil {
-		zone = time.UTC
-	}
-	if !c.StartedAt.IsZero() {
-		line("When", c.StartedAt.In(zone).Format("Mon 2 Jan 2006, 15:04 MST"))
-	}
-	line("Agent", v.Agent)
-	line("Customer", string(c.Customer.Value))
-	line("Our number", string(c.Line.Value))
-	line("Duration", lasted(c.Seconds.Value))
-	line("Talked", lasted(c.TalkSeconds.Value))
-	line("Disposition", c.Disposition.Value)
-	line("Recording", heard(v.Recording, c.Recorded, zone))
-	line("Voicemail", heard(v.Voicemail, c.VoicemailLeft, zone))
-	line("Outcomes", strings.Join(c.Outcomes, ", "))
-	section(&b, "Notes", c.Notes.Value)
-	section(&b, "Summary", c.Summary.Value)
-	section(&b, "Transcript", c.Transcript.Value)
-	b.WriteString("\n" + Marker(c.ID))
+	b.WriteString(title(f, r.Zone) + "\n")
+	line("Agent", r.Agent)
+	line("Our line", f.Get(Line))
+	line("Outcome", outcome(f))
+	line("Disposition", clip(f.Get(Disposition), longestRemarks))
+	line("Remarks", clip(f.Get(Remarks), longestRemarks))
+	line(recordingName(f), r.Link)
+	paragraph(&b, "Summary", f.Get(Summary), longestSummary)
+	paragraph(&b, "Transcript", f.Get(Transcript), longestTranscript)
+	b.WriteString("\n" + Marker(r.ID))
 	return b.String()
 }
 
-// heard says where something can be listened to.
-func heard(link Link, exists bool, zone *time.Location) string {
-	switch {
-	case link.URL != "":
-		return link.URL + " (until " + link.Until.In(zone).Format("2 Jan 2006") + ")"
-	case exists:
-		return "in Aloware"
+func title(f Facts, zone *time.Location) string {
+	name := "Call"
+	switch f.Get(Direction) {
+	case Inbound:
+		name = "Inbound call"
+	case Outbound:
+		name = "Outbound call"
 	}
-	return ""
+	if at := f.Time(Started); !at.IsZero() {
+		name += " on " + at.In(zone).Format("Mon, 2 Jan 2006 at 15:04 MST")
+	}
+	return name
 }
 
-func lasted(seconds int64) string {
-	switch {
-	case seconds <= 0:
-		return ""
-	case seconds < 60:
-		return fmt.Sprintf("%d s", seconds)
+func outcome(f Facts) string {
+	text := f.Outcome()
+	if talked := f.Seconds(Talked); talked > 0 {
+		text += ", talked " + spell(talked)
+	} else if lasted := f.Seconds(Duration); lasted > 0 {
+		text += ", lasted " + spell(lasted)
 	}
-	return fmt.Sprintf("%d min %d s", seconds/60, seconds%60)
+	return strings.TrimPrefix(text, ", ")
 }
 
-func section(b *strings.Builder, name, text string) {
-	text = strings.TrimSpace(text)
-	if text == "" {
+// spell writes a duration for people: "4 min 10 s".
+func spell(d time.Duration) string {
+	hours, minutes, seconds := int(d.Hours()), int(d.Minutes())%60, int(d.Seconds())%60
+	switch {
+	case hours > 0:
+		return fmt.Sprintf("%d h %d min", hours, minutes)
+	case minutes > 0:
+		return fmt.Sprintf("%d min %d s", minutes, seconds)
+	}
+	return fmt.Sprintf("%d s", seconds)
+}
+
+func recordingName(f Facts) string {
+	if f.Get(Voicemail) != "" {
+		return "Voicemail"
+	}
+	return "Recording"
+}
+
+func paragraph(b *strings.Builder, label, text string, most int) {
+	if text = strings.TrimSpace(text); text == "" {
 		return
 	}
-	if utf8.RuneCountInString(text) > textMost {
-		text = string([]rune(text)[:textMost]) + "\n… the rest is in df-middleware."
+	short := clip(text, most)
+	if len(short) < len(text) {
+		short += " …"
 	}
-	fmt.Fprintf(b, "\n%s:\n%s\n", name, text)
+	b.WriteString("\n" + label + ":\n" + short + "\n")
 }
 
-// oneLine keeps a value from looking like a further line of the note.
-func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+// LogStatus is how GHL calls the way a call went, in a call log.
+func LogStatus(f Facts) string {
+	switch f.Outcome() {
+	case "Completed":
+		return "completed"
+	case "Voicemail":
+		return "voicemail"
+	case "Failed":
+		return "failed"
+	case "Canceled":
+		return "canceled"
+	}
+	return "no-answer"
+}
+
+// clip cuts a text to the most bytes, between two characters.
+func clip(text string, most int) string {
+	if len(text) > most {
+		text = text[:most]
+	}
+	return strings.ToValidUTF8(text, "")
+}

@@ -5,48 +5,42 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
 )
 
-// Call is one row of calls. The calls room gives its JSON and its sealed texts
-// their meaning.
+// Call is one row of calls. The calls room gives the facts their meaning.
 type Call struct {
-	ID           string // Aloware's communication id
-	Version      int64  // 0 for one that is not kept yet
-	PersonID     string
-	GHLContactID string
-	GHLMessageID string
-	GHLNoteID    string
-	Customer     df.Phone
-	Direction    string
-	Outcome      string
-	Disposition  string
-	Agent        string
-	Facts        json.RawMessage
-	Recording    string // sealed
-	Voicemail    string // sealed
-	LinksUntil   time.Time
-	Written      json.RawMessage
-	At           time.Time
-	CreatedAt    time.Time
-	UpdatedAt    time.Time
+	ID               string
+	PersonID         string
+	GHLContactID     string
+	AlowareContactID string
+	Phone            df.Phone
+	StartedAt        time.Time
+	Facts            json.RawMessage
+	Recording        string // sealed
+	RecordingAt      time.Time
+	GHLMessageID     string
+	GHLNoteID        string
+	NoteHash         string
+	Attached         bool
+	Tags             []string
+	CreatedAt        time.Time
+	UpdatedAt        time.Time
 }
 
-const callColumns = `id, version, person_id, ghl_contact_id, ghl_message_id, ghl_note_id, customer, direction, outcome,
-	disposition, agent, facts, recording, voicemail, links_until, written, at, created_at, updated_at`
+const callColumns = `id, person_id, ghl_contact_id, aloware_contact_id, phone, started_at, facts, recording, recording_at,
+	ghl_message_id, ghl_note_id, note_hash, attached, tags, created_at, updated_at`
 
 func scanCall(row Row) (Call, error) {
 	var c Call
-	var facts, written string
-	err := row.Scan(&c.ID, &c.Version, &c.PersonID, scanText(&c.GHLContactID), scanText(&c.GHLMessageID), scanText(&c.GHLNoteID),
-		scanText((*string)(&c.Customer)), scanText(&c.Direction), scanText(&c.Outcome), scanText(&c.Disposition), scanText(&c.Agent),
-		scanText(&facts), scanText(&c.Recording), scanText(&c.Voicemail), scanTime(&c.LinksUntil), scanText(&written),
-		scanTime(&c.At), scanTime(&c.CreatedAt), scanTime(&c.UpdatedAt))
-	c.Facts, c.Written = json.RawMessage(facts), json.RawMessage(written)
+	var facts string
+	err := row.Scan(&c.ID, &c.PersonID, &c.GHLContactID, &c.AlowareContactID, (*string)(&c.Phone), scanTime(&c.StartedAt), &facts,
+		&c.Recording, scanTime(&c.RecordingAt), &c.GHLMessageID, &c.GHLNoteID, &c.NoteHash, &c.Attached, scanJSON(&c.Tags),
+		scanTime(&c.CreatedAt), scanTime(&c.UpdatedAt))
+	c.Facts = json.RawMessage(facts)
 	return c, err
 }
 
@@ -62,73 +56,70 @@ func CallByID(ctx context.Context, q Querier, id string) (Call, error) {
 	return c, nil
 }
 
-// SaveCall makes the call's row, or replaces it when it still has c.Version, and
-// raises the version. It returns ErrStale, and writes nothing, when somebody else
-// changed it meanwhile.
+// SaveCall writes a call, new or not. The caller works the person's lane, so
+// nobody else does.
 func SaveCall(ctx context.Context, tx Tx, c Call) error {
-	args := []any{c.ID, c.Version + 1, c.PersonID, null(c.GHLContactID), null(c.GHLMessageID), null(c.GHLNoteID),
-		null(string(c.Customer)), null(c.Direction), null(c.Outcome), null(c.Disposition), null(c.Agent), string(c.Facts),
-		null(c.Recording), null(c.Voicemail), c.LinksUntil, string(c.Written), c.At, c.CreatedAt, c.UpdatedAt}
-	query := `INSERT INTO calls (` + callColumns + `) VALUES ` + tuples(1, len(args), 0) + ` ON CONFLICT (id) DO NOTHING`
-	if c.Version > 0 {
-		query = `UPDATE calls SET version = $2, person_id = $3, ghl_contact_id = $4, ghl_message_id = $5, ghl_note_id = $6,
-			customer = $7, direction = $8, outcome = $9, disposition = $10, agent = $11, facts = $12, recording = $13,
-			voicemail = $14, links_until = $15, written = $16, at = $17, created_at = $18, updated_at = $19
-			WHERE id = $1 AND version = $2 - 1`
+	if c.Tags == nil {
+		c.Tags = []string{}
 	}
-	saved, err := tx.Exec(ctx, query, args...)
+	_, err := tx.Exec(ctx, `INSERT INTO calls (`+callColumns+`) VALUES `+tuples(1, 16, 0)+`
+		ON CONFLICT (id) DO UPDATE SET person_id = excluded.person_id, ghl_contact_id = excluded.ghl_contact_id,
+			aloware_contact_id = excluded.aloware_contact_id, phone = excluded.phone, started_at = excluded.started_at,
+			facts = excluded.facts, recording = excluded.recording, recording_at = excluded.recording_at,
+			ghl_message_id = excluded.ghl_message_id, ghl_note_id = excluded.ghl_note_id, note_hash = excluded.note_hash,
+			attached = excluded.attached, tags = excluded.tags, updated_at = excluded.updated_at`,
+		c.ID, c.PersonID, c.GHLContactID, c.AlowareContactID, string(c.Phone), c.StartedAt, string(c.Facts), c.Recording,
+		c.RecordingAt, c.GHLMessageID, c.GHLNoteID, c.NoteHash, c.Attached, asJSON(c.Tags), c.CreatedAt, c.UpdatedAt)
 	if err != nil {
 		return fmt.Errorf("save call: %w", err)
-	}
-	if saved == 0 {
-		return ErrStale
 	}
 	return nil
 }
 
-// CallFilter selects calls. Zero fields select everything.
+// CallFilter selects calls. Zero fields select all.
 type CallFilter struct {
-	PersonID string
-	Customer df.Phone
-	Outcome  string
-	From, To time.Time // From at or after, To before
-	BeforeAt time.Time // with BeforeID: the last call of the page before
-	BeforeID string
-	Limit    int
+	PersonID    string
+	Phone       df.Phone
+	From, Until time.Time // started at or after, started before
+	Before      CallPlace // the last row of the page before
+	Limit       int
+}
+
+// CallPlace is a call's place in the list.
+type CallPlace struct {
+	At time.Time
+	ID string
 }
 
 // Calls lists calls, the newest first.
 func (s *Store) Calls(ctx context.Context, f CallFilter) ([]Call, error) {
-	terms, args := []string{"TRUE"}, []any{}
+	terms, args := []string{"1 = 1"}, []any{}
 	add := func(term string, values ...any) {
 		for _, value := range values {
 			args = append(args, value)
-			term = strings.Replace(term, "?", "$"+strconv.Itoa(len(args)), 1)
+			term = strings.Replace(term, "?", fmt.Sprintf("$%d", len(args)), 1)
 		}
 		terms = append(terms, term)
 	}
 	if f.PersonID != "" {
 		add("person_id = ?", f.PersonID)
 	}
-	if f.Customer != "" {
-		add("customer = ?", string(f.Customer))
-	}
-	if f.Outcome != "" {
-		add("outcome = ?", f.Outcome)
+	if f.Phone != "" {
+		add("phone = ?", string(f.Phone))
 	}
 	if !f.From.IsZero() {
-		add("at >= ?", f.From)
+		add("started_at >= ?", f.From)
 	}
-	if !f.To.IsZero() {
-		add("at < ?", f.To)
+	if !f.Until.IsZero() {
+		add("started_at < ?", f.Until)
 	}
-	if f.BeforeID != "" {
-		add("(at < ? OR at = ? AND id < ?)", f.BeforeAt, f.BeforeAt, f.BeforeID)
+	if f.Before.ID != "" {
+		add("(started_at < ? OR started_at = ? AND id < ?)", f.Before.At, f.Before.At, f.Before.ID)
 	}
 	args = append(args, max(1, min(f.Limit, 1000)))
 	var calls []Call
 	err := s.Each(ctx, `SELECT `+callColumns+` FROM calls WHERE `+strings.Join(terms, " AND ")+
-		` ORDER BY at DESC, id DESC LIMIT $`+strconv.Itoa(len(args)), args, func(row Row) error {
+		fmt.Sprintf(` ORDER BY started_at DESC, id DESC LIMIT $%d`, len(args)), args, func(row Row) error {
 		c, err := scanCall(row)
 		calls = append(calls, c)
 		return err
@@ -139,18 +130,19 @@ func (s *Store) Calls(ctx context.Context, f CallFilter) ([]Call, error) {
 	return calls, nil
 }
 
-// OtherCallsWritten returns what GHL was made to show of a person's other calls
-// at the contact, for those who must not take away what another call put there.
-func OtherCallsWritten(ctx context.Context, q Querier, contactID, exceptID string) ([]json.RawMessage, error) {
-	var all []json.RawMessage
-	err := q.Each(ctx, `SELECT written FROM calls WHERE ghl_contact_id = $1 AND id <> $2`, []any{contactID, exceptID}, func(row Row) error {
-		var written string
-		err := row.Scan(&written)
-		all = append(all, json.RawMessage(written))
-		return err
-	})
+// TagsOfOtherCalls lists the tags that the person's other calls put on the
+// contact.
+func TagsOfOtherCalls(ctx context.Context, q Querier, personID, callID string) ([]string, error) {
+	var tags []string
+	err := q.Each(ctx, `SELECT tags FROM calls WHERE person_id = $1 AND id <> $2 AND tags <> '[]'`, []any{personID, callID},
+		func(row Row) error {
+			var some []string
+			err := row.Scan(scanJSON(&some))
+			tags = append(tags, some...)
+			return err
+		})
 	if err != nil {
-		return nil, fmt.Errorf("read other calls: %w", err)
+		return nil, fmt.Errorf("list tags of calls: %w", err)
 	}
-	return all, nil
+	return tags, nil
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/df-middleware/dfm/internal/egress"
@@ -80,7 +81,7 @@ func play(ctx context.Context, env Environment, o demoOptions, world *sandbox.Wo
 		Client: &http.Client{Timeout: 30 * time.Second, Transport: egress.NewTransport()},
 	}
 	defer stage.Client.CloseIdleConnections()
-	steps := append(append(story.Contacts(), story.Texts()...), story.Gateway()...)
+	steps := slices.Concat(story.Contacts(), story.Texts(), story.Calls(), story.Gateway())
 	out := env.Stdout
 	if o.json {
 		out = io.Discard

@@ -1,9 +1,7 @@
 package alowareworld
 
 import (
-	"net/http"
-	"strconv"
-	"strings"
+	"encoding/json"
 	"time"
 )
 
@@ -15,7 +13,6 @@ type Call struct {
 	TalkTime    int    // seconds
 	Agency      string // the account's own disposition, e.g. "No Answer"; may be wrong
 	Recording   bool
-	Voicemail   bool   // the caller left one, as a missed call may have it
 	Summary     string // with a summary comes its twin, which nobody can subscribe to
 }
 
@@ -63,11 +60,6 @@ func (w *World) PlayCall(phone string, c Call) int64 {
 		recorded["direct_recording_url"] = w.recordingURL(id)
 		w.event("Recording-Saved", recorded, w.spread(recordedAfter))
 	}
-	if c.Voicemail {
-		left := w.ended(id, k, c)
-		left["direct_recording_url"] = w.recordingURL(id)
-		w.event("Voicemail-Saved", left, w.spread(recordedAfter))
-	}
 	if c.Disposition == "completed" || c.Direction == Inbound {
 		w.event("Call-Disposed", ended, w.spread(disposedAfter))
 	}
@@ -101,27 +93,12 @@ func (w *World) ended(id int64, k *Contact, c Call) map[string]any {
 
 // recordingURL needs no login: whoever has it can listen.
 func (w *World) recordingURL(id int64) string {
-	base := w.URL()
-	if base == "" { // nobody listens yet
-		base = "https://recordings.example.test"
+	text, err := json.Marshal(id)
+	if err != nil {
+		panic("alowareworld: an id cannot be encoded: " + err.Error()) // it is a number
 	}
-	return base + "/recordings/" + strconv.FormatInt(id, 10) + "/" + w.HexID(8)
+	return "https://recordings.example.test/" + string(text) + "/" + w.HexID(8)
 }
-
-// routeAudio serves recordings as Aloware does: by a redirect to a storage, whose
-// address ends within the hour.
-func (w *World) routeAudio() {
-	w.Route("get recording", http.MethodGet, "/recordings/{id}/{key}", func(rw http.ResponseWriter, r *http.Request) {
-		http.Redirect(rw, r, "/storage/"+r.PathValue("id")+"?X-Amz-Expires=3600", http.StatusFound)
-	})
-	w.Route("get stored audio", http.MethodGet, "/storage/{id}", func(rw http.ResponseWriter, r *http.Request) {
-		rw.Header().Set("Content-Type", "audio/mpeg")
-		http.ServeContent(rw, r, "", time.Time{}, strings.NewReader(Audio(r.PathValue("id"))))
-	})
-}
-
-// Audio is what can be heard of a call.
-func Audio(id string) string { return "ID3 the words of call " + id }
 
 // summary has no id of its own: the communication's stands inside.
 func (w *World) summary(id int64, k *Contact, c Call) map[string]any {

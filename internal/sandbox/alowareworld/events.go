@@ -97,8 +97,7 @@ const (
 
 // dispositions are the numbers of disposition_status2.
 var dispositions = map[string]int{"in-progress": 1, "abandoned": 2, "missed": 3, "completed": 4, "failed": 5,
-	"invalid": 7, "placed": 8, "set": 11, "voicemail": 12,
-	"missed-voicemail": 13}
+	"invalid": 7, "placed": 8, "set": 11, "voicemail": 12}
 
 // communication returns the body that calls, texts and appointments share.
 func (w *World) communication(id int64, kind, direction int, k *Contact, userID int64) map[string]any {

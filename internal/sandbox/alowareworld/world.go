@@ -100,7 +100,6 @@ func New(c Config) *World {
 	w.Fallback(unknownPath, wrongMethod)
 	w.routeContacts()
 	w.routeDialler()
-	w.routeAudio()
 	w.routeControl()
 	return w
 }

@@ -1,1 +1,2 @@
+-- Takes back what the up step made.
 DROP TABLE calls;

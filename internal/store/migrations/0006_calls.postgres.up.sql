@@ -1,28 +1,23 @@
--- Calls: one call is told in up to six deliveries in any order, so what they say
--- together, and what GHL was made to show of it, has one row.
-
+-- One row for each call, since its deliveries come in pieces, in any order and
+-- more than once, and together make one call log and one note in GHL.
 CREATE TABLE calls (
-    id             TEXT PRIMARY KEY, -- Aloware's communication id
-    version        BIGINT  NOT NULL, -- raised by every change
-    person_id      TEXT NOT NULL,
-    ghl_contact_id TEXT,             -- whose log and note are at GHL
-    ghl_message_id TEXT,             -- of the call log; NULL while there is none
-    ghl_note_id    TEXT,             -- of the note; NULL while there is none
-    customer       TEXT,             -- E.164
-    direction      TEXT,             -- inbound, outbound; NULL while unknown
-    outcome        TEXT,             -- completed, missed, voicemail, …; NULL while not over
-    disposition    TEXT,             -- the account's own word
-    agent          TEXT,             -- the agent's name, once it was found
-    facts          TEXT NOT NULL,    -- JSON: the join of the deliveries, without addresses of recordings
-    recording      TEXT,             -- sealed: where the recording is
-    voicemail      TEXT,             -- sealed: where the voicemail is
-    links_until    TIMESTAMPTZ,        -- when the links that GHL was given end
-    written        TEXT NOT NULL,    -- JSON: what GHL was made to show last
-    at             TIMESTAMPTZ NOT NULL, -- when it began, or when we first heard of it
-    created_at     TIMESTAMPTZ NOT NULL,
-    updated_at     TIMESTAMPTZ NOT NULL
+    id                 TEXT PRIMARY KEY, -- Aloware's id of the communication
+    person_id          TEXT NOT NULL,
+    ghl_contact_id     TEXT NOT NULL DEFAULT '',
+    aloware_contact_id TEXT NOT NULL DEFAULT '',
+    phone              TEXT NOT NULL,    -- the customer's
+    started_at         TIMESTAMPTZ NOT NULL,
+    facts              TEXT NOT NULL,    -- JSON: what is known, each with the time it was said
+    recording          TEXT NOT NULL DEFAULT '', -- sealed with DF_ENCRYPTION_KEY
+    recording_at       TIMESTAMPTZ,      -- when we first had it
+    ghl_message_id     TEXT NOT NULL DEFAULT '',
+    ghl_note_id        TEXT NOT NULL DEFAULT '',
+    note_hash          TEXT NOT NULL DEFAULT '', -- of the note as it was written last
+    attached           BOOLEAN NOT NULL DEFAULT FALSE, -- the recording is on the call log
+    tags               TEXT NOT NULL DEFAULT '[]', -- JSON: those that this call put on the contact
+    created_at         TIMESTAMPTZ NOT NULL,
+    updated_at         TIMESTAMPTZ NOT NULL
 );
-CREATE INDEX calls_at ON calls (at, id);
-CREATE INDEX calls_person ON calls (person_id, at);
-CREATE INDEX calls_customer ON calls (customer, at);
-CREATE INDEX calls_contact ON calls (ghl_contact_id);
+CREATE INDEX calls_person ON calls (person_id, started_at);
+CREATE INDEX calls_started ON calls (started_at, id);
+CREATE INDEX calls_phone ON calls (phone, started_at);
