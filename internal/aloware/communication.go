@@ -51,9 +51,6 @@ type Communication struct {
 	// Outcomes are what the summary names as outcomes in fields of their own.
 	// Its prose is not searched for any.
 	Outcomes []string
-	// Over says that the delivery is one of those that only come once a call
-	// has ended, whether or not it says how.
-	Over bool
 }
 
 // The codes with which Aloware refuses a text because of consent: the contact is
@@ -106,7 +103,6 @@ func (d Decoder) Communication(raw []byte) (Communication, bool) {
 	switch notice.Kind {
 	case df.KindCall, df.KindCallDisposed, df.KindRecording, df.KindVoicemail, df.KindTranscription, df.KindCallSummary:
 		c.Kind = df.KindCall
-		c.Over = notice.Kind != df.KindCall || c.Ending != "" && c.Ending != "placed"
 	case df.KindMessage, df.KindMessageStatus:
 		c.Kind, c.Text = df.KindMessage, r.text("body")
 		c.Rejection = r.text("rejectionreason", "rejectionreasonid", "rejectreason", "rejectioncode", "rejection")

@@ -24,7 +24,7 @@ func TestCommunicationOfACall(t *testing.T) {
 		got, ok := Decoder{}.Communication([]byte(raw))
 		want := Communication{ID: "987654321", ContactID: "700001", UserID: "41", LineID: "12", Contact: jo, Line: "+12025550100",
 			Kind: df.KindCall, Outbound: true, Directed: true, Ending: "completed", Disposition: "No Answer", Duration: 70 * time.Second,
-			TalkTime: 63 * time.Second, StartedAt: noon.Add(-70 * time.Second), UpdatedAt: noon, Recording: "https://r.test/x", Notes: "n", Over: true}
+			TalkTime: 63 * time.Second, StartedAt: noon.Add(-70 * time.Second), UpdatedAt: noon, Recording: "https://r.test/x", Notes: "n"}
 		if !ok || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s:\n got %+v\nwant %+v", name, got, want)
 		}
@@ -47,21 +47,6 @@ func TestCommunicationOfATextAndASummary(t *testing.T) {
 	got, _ = Decoder{}.Communication([]byte(`{"event":"Transcription-Saved","body":{"id":6,"transcription":"words","duration":-4,"talk_time":"x"}}`))
 	if got.Transcription != "words" || got.Duration != 0 || got.TalkTime != 0 || got.Directed {
 		t.Errorf("%+v", got)
-	}
-}
-
-func TestACallIsOverWhenADeliverySaysSoOrOnlyComesThen(t *testing.T) {
-	for raw, over := range map[string]bool{
-		`{"event":"OutboundPhoneCall","body":{"id":5,"type":1,"direction":2}}`:                                     false,
-		`{"event":"InboundPhoneCall-DispositionMissed","body":{"id":5,"type":1,"disposition_status2":3}}`:          true,
-		`{"event":"Recording-Saved","body":{"id":5,"type":1,"direct_recording_url":"https://r.test/x"}}`:           true,
-		`{"event":"OutboundPhoneCall-DispositionPlaced","body":{"id":5,"type":1,"disposition_status2":8}}`:         false,
-		`{"event":"transcription.call.summarized","body":{"summary":"s","communication":{"id":5,"type":1}}}`:       true,
-		`{"event":"OutboundSMS-DispositionCompleted","body":{"id":5,"type":2,"disposition_status2":4,"body":"x"}}`: false,
-	} {
-		if got, ok := (Decoder{}).Communication([]byte(raw)); !ok || got.Over != over {
-			t.Errorf("%s: %v, %v", raw, ok, got.Over)
-		}
 	}
 }
 
