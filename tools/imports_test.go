@@ -23,7 +23,7 @@ const module = "github.com/df-middleware/dfm"
 var arrows = map[string][]string{
 	"cmd": {"app", "df"},
 	"app": {
-		"aloware", "auth", "calls", "consent", "console", "converge", "df", "effects", "egress", "ghl", "inbox",
+		"aloware", "auth", "broadcasts", "calls", "consent", "console", "converge", "df", "effects", "egress", "ghl", "inbox",
 		"messages", "observe", "people", "queue", "sandbox", "store", "texting", "verity",
 	},
 
@@ -31,13 +31,14 @@ var arrows = map[string][]string{
 	"verity":  {"auth", "consent", "converge", "df", "egress", "observe", "people", "queue", "store"},
 	"inbox":   {"auth", "consent", "converge", "df", "observe", "people", "queue", "store"},
 
-	"converge": {"consent", "df", "observe", "people", "queue", "store"},
-	"messages": {"consent", "df", "effects", "observe", "people", "store"},
-	"calls":    {"df", "effects", "people", "store"},
-	"effects":  {"df", "people", "store"},
-	"consent":  {"df", "observe", "people", "queue", "store"},
-	"people":   {"df", "observe", "queue", "store"},
-	"auth":     {"df", "egress", "observe", "store"},
+	"converge":   {"consent", "df", "observe", "people", "queue", "store"},
+	"messages":   {"consent", "df", "effects", "observe", "people", "store"},
+	"calls":      {"df", "effects", "people", "store"},
+	"effects":    {"df", "people", "store"},
+	"broadcasts": {"df", "effects", "people", "store"},
+	"consent":    {"df", "observe", "people", "queue", "store"},
+	"people":     {"df", "observe", "queue", "store"},
+	"auth":       {"df", "egress", "observe", "store"},
 
 	"queue": {"df", "observe", "store"},
 	"store": {"df", "observe"},

@@ -24,6 +24,7 @@ import (
 	"github.com/df-middleware/dfm/internal/store"
 	"github.com/df-middleware/dfm/internal/store/postgres"
 	"github.com/df-middleware/dfm/internal/store/sqlite"
+	"github.com/df-middleware/dfm/internal/verity"
 )
 
 // StopTime bounds an orderly stop.
@@ -46,6 +47,8 @@ type App struct {
 	consent *consenting
 	texts   *texts
 	calls   *calling
+	verity  *verity.Client    // our own door to Verity, beside the gateway's
+	token   *auth.TokenKeeper // of our own token for Verity, nil when none is configured
 	// recordings is the way to the audio of calls.
 	recordings http.RoundTripper
 	writer     *inbox.Writer
@@ -119,7 +122,7 @@ func New(ctx context.Context, config Config, options Options) (*App, error) {
 
 // build makes the parts that the roles need, top to bottom.
 func (a *App) build() error {
-	for _, step := range []func() error{a.buildAuth, a.buildSync, a.buildConsent, a.buildTexts, a.buildCalls, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb, a.buildStatus} {
+	for _, step := range []func() error{a.buildAuth, a.buildToken, a.buildSync, a.buildConsent, a.buildVerity, a.buildTexts, a.buildCalls, a.buildBroadcasts, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb, a.buildStatus} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -147,7 +150,7 @@ func (a *App) start(ctx context.Context) error {
 	a.cancel = cancel
 	a.startAuth()
 	if a.config.Has(RoleWeb) {
-		a.running.Go(func() { a.spill.Run(background, hearing{a.store, a.texts}, a.clock) })
+		a.running.Go(func() { a.spill.Run(background, accepting{a.store, a}, a.clock) })
 	}
 	if a.config.Has(RoleWorker) {
 		a.running.Go(func() { a.beat(background) })

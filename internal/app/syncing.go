@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/df-middleware/dfm/internal/aloware"
+	"github.com/df-middleware/dfm/internal/broadcasts"
 	"github.com/df-middleware/dfm/internal/converge"
 	"github.com/df-middleware/dfm/internal/df"
 	"github.com/df-middleware/dfm/internal/egress"
@@ -18,17 +20,18 @@ import (
 
 // syncing is everything that brings contacts into agreement.
 type syncing struct {
-	store     *store.Store
-	clock     df.Clock
-	ghl       *ghl.Client
-	install   *ghl.App // our Marketplace app at GHL, nil when none is configured
-	ghlSide   *ghl.Side
-	aloware   *aloware.Client
-	converger *converge.Converger
-	handler   *converge.Handler
-	callers   map[string]*egress.Client // by upstream, for health
-	provider  *ghl.Client               // with the token of our own app, nil without one
-	texts     *texts
+	store      *store.Store
+	clock      df.Clock
+	ghl        *ghl.Client
+	install    *ghl.App // our Marketplace app at GHL, nil when none is configured
+	ghlSide    *ghl.Side
+	aloware    *aloware.Client
+	converger  *converge.Converger
+	handler    *converge.Handler
+	callers    map[string]*egress.Client // by upstream, for health
+	provider   *ghl.Client               // with the token of our own app, nil without one
+	texts      *texts
+	broadcasts *broadcasts.Desk
 }
 
 // buildSync makes the upstreams that are configured and what converges them.
@@ -171,6 +174,9 @@ func (s *syncing) Handle(ctx context.Context, turn store.Turn) ([]store.Result, 
 		case df.KindInstall, df.KindUninstall:
 			return s.lifecycle(ctx, turn.Events[0]), nil
 		}
+	}
+	if id, ok := strings.CutPrefix(turn.Lease.Lane, broadcastLane); ok {
+		return s.announced(ctx, turn, id)
 	}
 	for i, e := range turn.Events {
 		turn.Events[i].Notice.Contact = s.texts.carried(e)

@@ -21,7 +21,7 @@ func (a *App) buildInbox() error {
 	if a.store.Name() == "sqlite" {
 		committers = 1
 	}
-	a.writer = inbox.NewWriter(hearing{a.store, a.texts}, committers, a.clock)
+	a.writer = inbox.NewWriter(accepting{a.store, a}, committers, a.clock)
 	a.spill = inbox.NewSpill(a.config.SpillFolder, a.log)
 	return nil
 }
@@ -56,6 +56,8 @@ func (a *App) buildWeb() error {
 	window.Register(mux)
 	a.registerOptOuts(mux, admin.Wrap)
 	a.registerCalls(mux, admin.Wrap)
+	a.registerForwards(mux, admin.Wrap)
+	a.registerBroadcasts(mux, admin.Wrap)
 	a.servers = append(a.servers, &server{name: "web", address: a.config.WebAddress(), handler: mux})
 	return nil
 }

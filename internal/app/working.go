@@ -22,6 +22,7 @@ func (a *App) buildQueue() error {
 		Owner: a.name, Workers: workers, Leader: a.config.Has(RoleScheduler),
 		Retry:   queue.RetryPolicy{Limit: a.config.RetryLimit, Delay: a.config.RetryDelay},
 		Handler: a.sync, Clock: a.clock, Log: a.log, JobLog: a.jobLog(), Observe: a.metrics.Event,
+		Tasks: []queue.Task{a.forwardTask()},
 		Schedules: []queue.Schedule{
 			{Name: "process-pending", Every: 5 * time.Minute, Run: a.ringPending},
 			{Name: "prune", Every: time.Hour, Run: a.prune},
@@ -51,6 +52,9 @@ func (a *App) ringPending(ctx context.Context) error {
 func (a *App) prune(ctx context.Context) error {
 	now := a.clock()
 	if _, err := a.store.PruneDedupe(ctx, now); err != nil {
+		return err
+	}
+	if _, err := a.store.PruneForwards(ctx, now.Add(-pruneAfter)); err != nil {
 		return err
 	}
 	_, err := a.store.PruneWrites(ctx, now.Add(-pruneAfter))

@@ -165,7 +165,7 @@ func pieces(id string) []Delivery {
 var ann = people.Person{ID: "p", GHLContactID: "g1", AlowareContactID: "7", Phone: customer, Status: people.Active}
 
 // work plays one delivery until it is settled, as its lane would.
-func (w *world) work(d Delivery) Outcome {
+func (w *world) work(d Delivery) effects.Outcome {
 	w.t.Helper()
 	for range 40 {
 		outcome, err := w.desk.Work(w.t.Context(), people.Lease{}, ann, df.Event{ID: "e"}, d)
@@ -179,7 +179,7 @@ func (w *world) work(d Delivery) Outcome {
 		w.now = w.now.Add(effects.DefaultSettle)
 	}
 	w.t.Fatal("the delivery never settled")
-	return Outcome{}
+	return effects.Outcome{}
 }
 
 // D-18, D-44: each delivery of a call added a note of its own, or was dropped;
@@ -375,14 +375,5 @@ func TestALogThatTakesNoRecordingCostsNothingElse(t *testing.T) {
 	w.fault = func(call string) string { return map[string]string{"attach": "no"}[call] }
 	if o := w.work(pieces("86")[2]); o.Status != df.Done || !strings.Contains(w.notes["n1"], "Recording: https://dfm.example.test") || len(w.tags) == 0 {
 		t.Errorf("%+v\n%s", o, w.notes["n1"])
-	}
-}
-
-// A budget that is used up is no fault of the event's.
-func TestAUsedUpBudgetCountsNoTry(t *testing.T) {
-	t.Parallel()
-	o, err := trouble(&df.CallError{Outcome: df.RetryLater, Code: df.CodeRateLimited})
-	if err != nil || o.Status != df.Failed || !o.Postponed {
-		t.Errorf("%+v, %v", o, err)
 	}
 }

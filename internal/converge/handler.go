@@ -116,12 +116,7 @@ func (h *Handler) causes(e df.Event) (wanted, contact bool) {
 }
 
 // useless says why nothing is done about an event.
-func useless(e df.Event) string {
-	if e.Source == df.SourceBroadcast {
-		return "broadcasts are not synced"
-	}
-	return "changes no contact"
-}
+const useless = "changes no contact"
 
 func skipped(e df.Event, personID, reason string) Outcome {
 	return Outcome{EventID: e.ID, Status: df.Skipped, Reason: reason, PersonID: personID}
@@ -134,7 +129,7 @@ func (h *Handler) send(ctx context.Context, lease Lease, e df.Event) (Outcome, e
 	case e.Notice.Skip != "":
 		return skipped(e, "", e.Notice.Skip), nil
 	case !changesContact(e) && !wanted:
-		return skipped(e, "", useless(e)), nil
+		return skipped(e, "", useless), nil
 	}
 	if owner, err := h.owner(ctx, e, wanted); owner != "" || err != nil {
 		if err != nil {
@@ -334,7 +329,7 @@ func (h *Handler) converge(ctx context.Context, t turn) (Result, error) {
 func (h *Handler) answer(ctx context.Context, lease Lease, e df.Event, id string, result Result, err error) (Outcome, error) {
 	wanted, contact := h.causes(e)
 	if !changesContact(e) && !wanted {
-		return skipped(e, id, useless(e)), nil
+		return skipped(e, id, useless), nil
 	}
 	stop := judge(e, id, result, err)
 	switch {
