@@ -48,7 +48,7 @@ func (a *App) buildWeb() error {
 		Connections: a.Connections, Sample: a.sample, Metrics: a.metrics.Handler(), Version: a.version, Started: a.clock(),
 		Keys: a.keys, Decode: decoderOf(routes),
 		Guard: admin, Random: rand.Reader, BaseURL: a.config.BaseURL, Webhooks: webhooksOf(routes),
-		InstallPath: a.installPath(), Settings: a.effective(),
+		RecordingLink: a.recordingLink, InstallPath: a.installPath(), Settings: a.effective(),
 	})
 	if err != nil {
 		return err

@@ -86,6 +86,8 @@ func (s *Server) pages() []route {
 	see("/people", s.peoplePage)
 	see("/people/{id}", s.personPage)
 	change("/people/{id}/converge", s.convergePerson)
+	see("/calls", s.callsPage)
+	see("/calls/{id}", s.callPage)
 	see("/conflicts", s.conflictsPage)
 	see("/issues", s.issuesPage)
 	see("/sync-log", s.syncLogPage)

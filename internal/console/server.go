@@ -64,6 +64,9 @@ type Config struct {
 	// InstallPath begins the connection of our Marketplace app at GHL; "" when
 	// none is configured.
 	InstallPath string
+	// RecordingLink makes a link to a call's recording that ends soon. It may be
+	// nil.
+	RecordingLink func(callID string) string
 	// Settings are the effective settings, without what is secret.
 	Settings []Setting
 }
@@ -126,6 +129,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 	admin("GET /api/admin/people", s.listPeople)
 	admin("GET /api/admin/people/{id}", s.getPerson)
 	admin("GET /api/admin/people/{id}/timeline", s.timeline)
+	admin("GET /api/admin/messages", s.listTexts)
 	admin("GET /api/admin/mappings", s.listPeople)
 	admin("POST /api/admin/mappings/repair", s.repairMapping)
 	admin("GET /api/admin/sync-log", s.listSyncLog)
