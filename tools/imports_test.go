@@ -24,10 +24,10 @@ var arrows = map[string][]string{
 	"cmd": {"app", "df"},
 	"app": {
 		"aloware", "auth", "broadcasts", "calls", "consent", "console", "converge", "df", "effects", "egress", "ghl", "inbox",
-		"messages", "observe", "people", "queue", "sandbox", "store", "texting", "verity",
+		"lists", "messages", "observe", "people", "queue", "sandbox", "store", "texting", "verity",
 	},
 
-	"console": {"auth", "calls", "consent", "converge", "df", "observe", "people", "queue", "store"},
+	"console": {"auth", "calls", "consent", "converge", "df", "lists", "observe", "people", "queue", "store"},
 	"verity":  {"auth", "consent", "converge", "df", "egress", "observe", "people", "queue", "store"},
 	"inbox":   {"auth", "consent", "converge", "df", "observe", "people", "queue", "store"},
 
@@ -39,6 +39,7 @@ var arrows = map[string][]string{
 	"consent":    {"df", "observe", "people", "queue", "store"},
 	"people":     {"df", "observe", "queue", "store"},
 	"auth":       {"df", "egress", "observe", "store"},
+	"lists":      {"consent", "df", "observe", "people", "store"},
 
 	"queue": {"df", "observe", "store"},
 	"store": {"df", "observe"},

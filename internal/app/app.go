@@ -46,6 +46,7 @@ type App struct {
 	sync    *syncing
 	consent *consenting
 	texts   *texts
+	lists   *listing
 	calls   *calling
 	verity  *verity.Client    // our own door to Verity, beside the gateway's
 	token   *auth.TokenKeeper // of our own token for Verity, nil when none is configured
@@ -73,6 +74,7 @@ type server struct {
 	name     string
 	address  string
 	handler  http.Handler
+	ending   func() // ends what would keep a shutdown waiting; nil when nothing does
 	listener net.Listener
 	http     *http.Server
 }
@@ -122,7 +124,7 @@ func New(ctx context.Context, config Config, options Options) (*App, error) {
 
 // build makes the parts that the roles need, top to bottom.
 func (a *App) build() error {
-	for _, step := range []func() error{a.buildAuth, a.buildToken, a.buildSync, a.buildConsent, a.buildVerity, a.buildTexts, a.buildCalls, a.buildBroadcasts, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb, a.buildStatus} {
+	for _, step := range []func() error{a.buildAuth, a.buildToken, a.buildSync, a.buildConsent, a.buildVerity, a.buildTexts, a.buildCalls, a.buildBroadcasts, a.buildLists, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb, a.buildStatus} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -231,6 +233,9 @@ func (a *App) listen(s *server) error {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
+	if s.ending != nil {
+		s.http.RegisterOnShutdown(s.ending)
+	}
 	a.running.Go(func() {
 		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			a.log.Error("a server stopped by itself", "server", s.name, "error", err)
@@ -292,7 +297,7 @@ func (c Config) Redactor() *egress.Redactor {
 	for _, secret := range append(append([]df.Secret{
 		c.GatewayKey, c.AdminSecret, c.JobsSecret, c.GHL.APIKey, c.GHL.ClientSecret, c.GHL.WebhookSecret,
 		c.Aloware.Token, c.Aloware.BasicPass, c.Aloware.Bearer, c.Verity.APIKey, c.Verity.WebhookSecret,
-		c.Clerk.SecretKey, c.Clerk.MachineSecretKey,
+		c.Clerk.SecretKey, c.Clerk.MachineSecretKey, c.Chat.AnthropicKey, c.Chat.OpenAIKey,
 	}, c.Texting.TwilioTokens...), c.Texting.StandardSecrets...) {
 		if secret.Set() {
 			secrets = append(secrets, secret.Reveal())

@@ -60,6 +60,8 @@ type Config struct {
 	Clerk   ClerkConfig
 	MCP     MCPConfig
 	Texting TextingConfig
+	Lists   ListsConfig
+	Chat    ChatConfig
 	Consent consent.Policy
 	Calls   CallsConfig
 
@@ -173,9 +175,11 @@ func Load(lookup Lookup) (Config, error) {
 		Verity:        s.verity(),
 		Clerk:         s.clerk(),
 		Texting:       s.texting(),
+		Lists:         s.lists(),
 		Consent:       s.consentPolicy(),
 		Calls:         s.calls(),
 		MCP:           s.mcp(),
+		Chat:          s.chat(),
 		SourceOfTruth: s.oneOf("CONTACT_SOURCE_OF_TRUTH", "merge", "merge", "ghl", "aloware"),
 		RetryLimit:    s.number("JOB_RETRY_LIMIT", 10, 0, 100),
 		RetryDelay:    s.duration("JOB_RETRY_DELAY", time.Minute, time.Millisecond),

@@ -14,6 +14,7 @@ import (
 	"github.com/df-middleware/dfm/internal/df"
 	"github.com/df-middleware/dfm/internal/egress"
 	"github.com/df-middleware/dfm/internal/ghl"
+	"github.com/df-middleware/dfm/internal/lists"
 	"github.com/df-middleware/dfm/internal/people"
 	"github.com/df-middleware/dfm/internal/store"
 )
@@ -60,12 +61,17 @@ func (a *App) buildSync() error {
 	s.converger = &converge.Converger{
 		Sides:  sides,
 		Ledger: converge.Stored{Store: a.store, Clock: a.clock, NewID: a.newID, Breaker: limits.Breaker},
-		People: &people.Directory{Registry: people.Stored{Store: a.store, Linked: linked(a.clock)}, Clock: a.clock, NewID: a.newID},
+		People: a.directory(),
 		Rules:  converge.Rules{Policy: policy}, Limits: limits, Clock: a.clock, Log: a.log,
 	}
 	s.handler = &converge.Handler{Converger: s.converger}
 	a.sync = s
 	return nil
+}
+
+// directory decides who is who.
+func (a *App) directory() *people.Directory {
+	return &people.Directory{Registry: people.Stored{Store: a.store, Linked: linked(a.clock)}, Clock: a.clock, NewID: a.newID}
 }
 
 func (a *App) buildGHL(s *syncing) error {
@@ -93,9 +99,11 @@ func (a *App) buildGHL(s *syncing) error {
 			return err
 		}
 	}
-	s.ghlSide = ghl.NewSide(ghl.SideOptions{
-		Client: client, Agents: a.store, CustomFields: identity(c.CustomFields), Clock: a.clock, Log: a.log,
-	})
+	side := ghl.SideOptions{Client: client, Agents: a.store, CustomFields: identity(c.CustomFields), Clock: a.clock, Log: a.log}
+	if a.config.Lists.Sync {
+		side.AgentField = c.AgentFieldKey
+	}
+	s.ghlSide = ghl.NewSide(side)
 	return nil
 }
 
@@ -119,6 +127,9 @@ func (a *App) buildAloware(s *syncing) converge.Side {
 	custom := aloware.Custom{}
 	for name, key := range a.config.GHL.CustomFields {
 		custom[df.CustomField(name)] = key
+	}
+	if name, _ := lists.ListStatus.Custom(); custom[lists.ListStatus] == "" && a.config.Lists.Sequences != nil {
+		custom[lists.ListStatus] = name
 	}
 	return alowareSide{a.store, aloware.NewSide(aloware.SideOptions{
 		Client: s.aloware, Clock: a.clock, Region: a.config.Region, Agents: a.store, Custom: custom,

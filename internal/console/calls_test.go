@@ -43,32 +43,32 @@ func TestMessagesAndCallsAreListedAndRead(t *testing.T) {
 	w := newWorld(t)
 	w.seed()
 	w.signIn()
-	w.has("/calls", "No calls yet")
-	w.has("/calls?show=texts", "No texts yet")
+	w.has("/messages", "No calls yet")
+	w.has("/messages?show=texts", "No texts yet")
 	w.calls(55)
 	for path, texts := range map[string][]string{
-		"/calls":                       {"/calls/9000", "Missed", "inbound", "1m3s", "log note recording", `rel="next"`, "Fox</a>"},
-		"/calls?phone=(500)+555-0111":  {"/calls/9000"},
-		"/calls?phone=%2B15005550112":  {"No call fits"},
-		"/calls?from=2001-01-01T00:00": {"/calls/9000"},
-		"/calls?to=2001-01-01T00:00":   {"No call fits"},
-		"/calls?personId=" + w.person:  {"/calls/9000"},
-		"/calls?show=texts":            {"tx-77", "ghl-77", "failed", "unreachable"},
-		"/calls/9000":                  {"Missed call", "They said", "msg-1", "note-1", "Call: Missed", "its address is sealed", "/listen/9000"},
-		"/people/" + w.person:          {"/calls/9000", "talked 1m3s"},
+		"/messages":                       {"/calls/9000", "Missed", "inbound", "1m3s", "log note recording", `rel="next"`, "Fox</a>"},
+		"/messages?phone=(500)+555-0111":  {"/calls/9000"},
+		"/messages?phone=%2B15005550112":  {"No call fits"},
+		"/messages?from=2001-01-01T00:00": {"/calls/9000"},
+		"/messages?to=2001-01-01T00:00":   {"No call fits"},
+		"/messages?personId=" + w.person:  {"/calls/9000"},
+		"/messages?show=texts":            {"tx-77", "ghl-77", "failed", "unreachable"},
+		"/calls/9000":                     {"Missed call", "They said", "msg-1", "note-1", "Call: Missed", "its address is sealed", "/listen/9000"},
+		"/people/" + w.person:             {"/calls/9000", "talked 1m3s"},
 	} {
 		if page := w.has(path, texts...); strings.Contains(page, hostile) || strings.Contains(page, "v1.sealed") {
 			t.Errorf("%s shows somebody's markup or what is sealed", path)
 		}
 	}
-	page := w.get("/calls").body
+	page := w.get("/messages").body
 	next := page[strings.LastIndex(page, "cursor=")+len("cursor="):]
 	next = next[:strings.IndexAny(next, `"&`)]
-	if older := w.has("/calls?cursor="+next, "/calls/9054"); strings.Contains(older, "/calls/9049\"") {
+	if older := w.has("/messages?cursor="+next, "/calls/9054"); strings.Contains(older, "/calls/9049\"") {
 		t.Error("the second page repeats the first")
 	}
-	for path, want := range map[string]int{"/calls?cursor=x": http.StatusBadRequest, "/calls?phone=hello": http.StatusBadRequest,
-		"/calls?show=texts&from=x": http.StatusBadRequest, "/calls/none": http.StatusNotFound} {
+	for path, want := range map[string]int{"/messages?cursor=x": http.StatusBadRequest, "/messages?phone=hello": http.StatusBadRequest,
+		"/messages?show=texts&from=x": http.StatusBadRequest, "/calls/none": http.StatusNotFound} {
 		if got := w.get(path); got.status != want {
 			t.Errorf("%s answers %d", path, got.status)
 		}

@@ -53,7 +53,7 @@ func (s *Server) callsPage(r *http.Request) (view, error) {
 	}
 	live := q.Get("cursor") == ""
 	data.Pager = pagerOf(r, next)
-	return view{template: "calls.html", title: "Messages and calls", section: "calls", live: live, data: data}, nil
+	return view{template: "calls.html", title: "Messages and calls", section: "messages", live: live, data: data}, nil
 }
 
 // someCalls is one page of the calls that the request asks for.
@@ -156,5 +156,5 @@ func (s *Server) callPage(r *http.Request) (view, error) {
 	}
 	names, err := s.namesOf(ctx, []string{row.PersonID})
 	data.Name = names[row.PersonID]
-	return view{template: "call.html", title: "Call " + row.ID, section: "calls", live: true, data: data}, err
+	return view{template: "call.html", title: "Call " + row.ID, section: "messages", live: true, data: data}, err
 }

@@ -19,7 +19,7 @@ func Verity() []Step {
 func forwardedLate(ctx context.Context, s *Stage) (string, error) {
 	before := len(s.World.Verity.Forwards())
 	s.World.Verity.Next("forward webhook", stage.ServerError)
-	if _, err := s.World.GHL.CreateContact(map[string]string{"firstName": "Vera", "phone": "+15005550181"}); err != nil {
+	if _, err := s.World.GHL.CreateContact(map[string]string{"firstName": "Vera", "phone": "+15005550186"}); err != nil {
 		return "", err
 	}
 	if err := s.quiet(ctx); err != nil {
