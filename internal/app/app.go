@@ -46,6 +46,7 @@ type App struct {
 	consent *consenting
 	texts   *texts
 	calls   *calling
+	sweeps  *sweeping
 	// recordings is the way to the audio of calls.
 	recordings http.RoundTripper
 	writer     *inbox.Writer
@@ -119,7 +120,7 @@ func New(ctx context.Context, config Config, options Options) (*App, error) {
 
 // build makes the parts that the roles need, top to bottom.
 func (a *App) build() error {
-	for _, step := range []func() error{a.buildAuth, a.buildSync, a.buildConsent, a.buildTexts, a.buildCalls, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb, a.buildStatus} {
+	for _, step := range []func() error{a.buildAuth, a.buildSync, a.buildConsent, a.buildTexts, a.buildCalls, a.buildSweeps, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb, a.buildStatus} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -148,6 +149,7 @@ func (a *App) start(ctx context.Context) error {
 	a.startAuth()
 	if a.config.Has(RoleWeb) {
 		a.running.Go(func() { a.spill.Run(background, hearing{a.store, a.texts}, a.clock) })
+		a.running.Go(func() { a.sweepOnDemand(background) })
 	}
 	if a.config.Has(RoleWorker) {
 		a.running.Go(func() { a.beat(background) })

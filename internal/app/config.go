@@ -54,14 +54,15 @@ type Config struct {
 	Proxies      []netip.Prefix // our own proxies, whose X-Forwarded-For is believed
 	KeyRate      int            // calls per minute of one API key; 0 sets no limit
 
-	GHL     GHLConfig
-	Aloware AlowareConfig
-	Verity  VerityConfig
-	Clerk   ClerkConfig
-	MCP     MCPConfig
-	Texting TextingConfig
-	Consent consent.Policy
-	Calls   CallsConfig
+	GHL       GHLConfig
+	Aloware   AlowareConfig
+	Verity    VerityConfig
+	Clerk     ClerkConfig
+	MCP       MCPConfig
+	Texting   TextingConfig
+	Consent   consent.Policy
+	Calls     CallsConfig
+	Reconcile ReconcileConfig
 
 	SourceOfTruth string
 	RetryLimit    int
@@ -172,6 +173,7 @@ func Load(lookup Lookup) (Config, error) {
 		Texting:       s.texting(),
 		Consent:       s.consentPolicy(),
 		Calls:         s.calls(),
+		Reconcile:     s.reconcile(),
 		MCP:           s.mcp(),
 		SourceOfTruth: s.oneOf("CONTACT_SOURCE_OF_TRUTH", "merge", "merge", "ghl", "aloware"),
 		RetryLimit:    s.number("JOB_RETRY_LIMIT", 10, 0, 100),

@@ -22,11 +22,11 @@ func (a *App) buildQueue() error {
 		Owner: a.name, Workers: workers, Leader: a.config.Has(RoleScheduler),
 		Retry:   queue.RetryPolicy{Limit: a.config.RetryLimit, Delay: a.config.RetryDelay},
 		Handler: a.sync, Clock: a.clock, Log: a.log, JobLog: a.jobLog(), Observe: a.metrics.Event,
-		Schedules: []queue.Schedule{
+		Schedules: append([]queue.Schedule{
 			{Name: "process-pending", Every: 5 * time.Minute, Run: a.ringPending},
 			{Name: "prune", Every: time.Hour, Run: a.prune},
 			{Name: "late-consent", Every: 15 * time.Minute, Run: a.lateConsent},
-		},
+		}, a.sweepSchedule()...),
 	})
 	return nil
 }
@@ -47,10 +47,16 @@ func (a *App) ringPending(ctx context.Context) error {
 	return err
 }
 
+// findingsFor is how long it is remembered which webhooks were missed.
+const findingsFor = 90 * 24 * time.Hour
+
 // prune forgets what only the running system needs.
 func (a *App) prune(ctx context.Context) error {
 	now := a.clock()
 	if _, err := a.store.PruneDedupe(ctx, now); err != nil {
+		return err
+	}
+	if _, err := a.store.PruneFindings(ctx, now.Add(-findingsFor)); err != nil {
 		return err
 	}
 	_, err := a.store.PruneWrites(ctx, now.Add(-pruneAfter))
