@@ -22,12 +22,14 @@ type swept struct {
 // newSwept starts with so many people who agree on both sides, and from then on
 // loses every webhook.
 func newSwept(t *testing.T, databaseURL string, people int) *swept {
-	s := &swept{T: t, world: newWorld(t, sandbox.Config{}), clock: &skipping{}}
+	s := &swept{T: t, clock: &skipping{}}
+	s.world = newWorld(t, sandbox.Config{Clock: s.clock.now})
 	s.app = build(t, s.world, databaseURL, s.clock.now, nil)
 	start(t, s.world, s.app)
 	s.people = makePeople(t, s.world, people)
 	settle(t, s.world, s.app)
 	s.world.Connect("http://127.0.0.1:9")
+	s.clock.skip(10 * time.Minute)
 	return s
 }
 

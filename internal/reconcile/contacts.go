@@ -15,14 +15,16 @@ import (
 // nobodys is the subject of a contact that is nobody's yet.
 func nobodys(contactID string) string { return "ghl:" + contactID }
 
-func contactOf(subject string) (string, bool) { return strings.CutPrefix(subject, "ghl:") }
+// ContactOf returns the GHL contact that a subject of drift stands for, and false
+// for one that is a person.
+func ContactOf(subject string) (string, bool) { return strings.CutPrefix(subject, "ghl:") }
 
 // contacts walks what GHL lists as changed since the last walk.
 func (d *Desk) contacts(ctx context.Context, r *run) error {
 	if d.Lister == nil {
 		return nil
 	}
-	state, err := d.Store.SweepState(ctx, df.GHLToAloware, "contact")
+	state, err := d.Store.SweepState(ctx, overContacts.Direction, overContacts.EntityType)
 	if err != nil {
 		return err
 	}

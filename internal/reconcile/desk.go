@@ -117,6 +117,21 @@ func (d *Desk) Measure(ctx context.Context) (Totals, error) {
 	return d.run(ctx, JobMeasure, []part{d.contacts, d.people})
 }
 
+// WalkOf names a walk, as sync_state does.
+type WalkOf struct {
+	Direction  df.Direction
+	EntityType string
+}
+
+var (
+	overContacts = WalkOf{df.GHLToAloware, "contact"}
+	overPeople   = WalkOf{df.AlowareToGHL, "contact"}
+	overMessages = WalkOf{df.GHLToAloware, "message"}
+)
+
+// Walks lists the walks of a sweep: GHL's contacts, the people, GHL's messages.
+func Walks() []WalkOf { return []WalkOf{overContacts, overPeople, overMessages} }
+
 // part is one part of a run. It adds to the totals what it did and calls beat
 // after every page.
 type part func(ctx context.Context, r *run) error
@@ -202,7 +217,7 @@ func (d *Desk) mendOne(ctx context.Context, r *run, subject string) error {
 		return err
 	}
 	person := subject
-	if contactID, nobody := contactOf(subject); nobody {
+	if contactID, nobody := ContactOf(subject); nobody {
 		var err error
 		if person, err = d.Meet(ctx, contactID); err != nil {
 			return fmt.Errorf("meet a contact that was nobody's: %w", err)

@@ -6,8 +6,9 @@ import (
 	"github.com/df-middleware/dfm/internal/df"
 )
 
-// Skew is how far a webhook may have come before the change that it told of, by
-// the clocks of two machines.
+// Skew is how much earlier than the change it tells of a webhook may have come, by
+// the clocks of two machines. It matters for webhooks that carry no time of their
+// sender's.
 const Skew = 2 * time.Minute
 
 // Grace is how long a webhook may be late. GHL tries six times, ten minutes and

@@ -27,7 +27,7 @@ func (d *Desk) messages(ctx context.Context, r *run) error {
 	if d.Exporter == nil {
 		return nil
 	}
-	state, err := d.Store.SweepState(ctx, df.GHLToAloware, "message")
+	state, err := d.Store.SweepState(ctx, overMessages.Direction, overMessages.EntityType)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ const patience = 3
 // people walks the next slice of the people and looks at each on both sides. It
 // begins anew when it has been through everybody.
 func (d *Desk) people(ctx context.Context, r *run) error {
-	state, err := d.Store.SweepState(ctx, df.AlowareToGHL, "contact")
+	state, err := d.Store.SweepState(ctx, overPeople.Direction, overPeople.EntityType)
 	if err != nil {
 		return err
 	}

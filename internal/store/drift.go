@@ -109,6 +109,17 @@ func (s *Store) DriftCounts(ctx context.Context) ([]DriftCount, error) {
 	return counts, nil
 }
 
+// DriftPeople counts the people who differ in something, and the contacts that are
+// nobody's yet.
+func (s *Store) DriftPeople(ctx context.Context) (int64, error) {
+	var n int64
+	err := s.Row(ctx, `SELECT count(DISTINCT subject) FROM (`+driftRows+`) AS rows`).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count people who differ: %w", err)
+	}
+	return n, nil
+}
+
 // DriftFilter selects differences. Zero fields select everything.
 type DriftFilter struct {
 	Kind, Reason string

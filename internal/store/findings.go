@@ -57,16 +57,22 @@ func (s *Store) WaitingFindings(ctx context.Context, source df.Source, before ti
 	return found, err
 }
 
-// Announced reports whether a webhook of the source that came after since tells of
-// the entity or the person, and of nothing that happened after the finding: what
-// our own repair causes announces nothing. What a sweep itself put among the
-// events does not count.
+// Announced reports whether a webhook tells of the finding: one about the entity
+// or the person whose sender dates it not before the change, or which came after
+// since when its sender does not date it. A deletion is only told of by a deletion.
+// What happened after the finding announces nothing, since our own repair causes
+// it, and neither does what a sweep itself put among the events.
 func (s *Store) Announced(ctx context.Context, f Finding, since time.Time) (bool, error) {
 	var one int
-	err := s.Row(ctx, `SELECT count(*) FROM (SELECT 1 FROM webhook_events WHERE source = $1 AND received_at >= $2
-		AND (entity_id = $3 OR person_id = $4) AND (occurred_at IS NULL OR occurred_at <= $5) AND route <> $6 LIMIT 1) AS found`,
-		string(f.Source), since, f.EntityID, null(f.PersonID), f.FoundAt, RouteSweep).Scan(&one)
-	return one > 0, err
+	err := s.Row(ctx, `SELECT count(*) FROM (SELECT 1 FROM webhook_events WHERE source = $1
+		AND (entity_id = $2 OR person_id = $3 AND (source = 'aloware' OR kind LIKE 'contact.%'))
+		AND ($4 <> 'contact.deleted' OR kind = 'contact.deleted')
+		AND (occurred_at >= $5 AND occurred_at <= $6 OR occurred_at IS NULL AND received_at >= $7) AND route <> $8 LIMIT 1) AS found`,
+		string(f.Source), f.EntityID, null(f.PersonID), string(f.Kind), f.ChangedAt.Add(-time.Second), f.FoundAt, since, RouteSweep).Scan(&one)
+	if err != nil {
+		return false, fmt.Errorf("look for the webhook of a finding: %w", err)
+	}
+	return one > 0, nil
 }
 
 // RouteSweep is the route of events that no sender posted: a sweep read them at
