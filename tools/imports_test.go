@@ -24,7 +24,7 @@ var arrows = map[string][]string{
 	"cmd": {"app", "df"},
 	"app": {
 		"aloware", "auth", "calls", "consent", "console", "converge", "df", "effects", "egress", "ghl", "inbox",
-		"messages", "observe", "people", "queue", "reconcile", "sandbox", "store", "texting", "verity",
+		"messages", "observe", "people", "queue", "reconcile", "replay", "sandbox", "store", "texting", "verity",
 	},
 
 	"console": {"auth", "consent", "converge", "df", "observe", "people", "queue", "store"},
@@ -32,6 +32,7 @@ var arrows = map[string][]string{
 	"inbox":   {"auth", "consent", "converge", "df", "observe", "people", "queue", "store"},
 
 	"converge":  {"consent", "df", "observe", "people", "queue", "store"},
+	"replay":    {"converge", "df", "people", "store"},
 	"reconcile": {"consent", "converge", "df", "observe", "people", "queue", "store"},
 	"messages":  {"consent", "df", "effects", "observe", "people", "store"},
 	"calls":     {"df", "effects", "people", "store"},

@@ -47,6 +47,7 @@ type App struct {
 	texts   *texts
 	calls   *calling
 	sweeps  *sweeping
+	replays *replaying
 	// recordings is the way to the audio of calls.
 	recordings http.RoundTripper
 	writer     *inbox.Writer
@@ -120,7 +121,7 @@ func New(ctx context.Context, config Config, options Options) (*App, error) {
 
 // build makes the parts that the roles need, top to bottom.
 func (a *App) build() error {
-	for _, step := range []func() error{a.buildAuth, a.buildSync, a.buildConsent, a.buildTexts, a.buildCalls, a.buildSweeps, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb, a.buildStatus} {
+	for _, step := range []func() error{a.buildAuth, a.buildSync, a.buildConsent, a.buildTexts, a.buildCalls, a.buildSweeps, a.buildReplays, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb, a.buildStatus} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -150,6 +151,7 @@ func (a *App) start(ctx context.Context) error {
 	if a.config.Has(RoleWeb) {
 		a.running.Go(func() { a.spill.Run(background, hearing{a.store, a.texts}, a.clock) })
 		a.running.Go(func() { a.sweepOnDemand(background) })
+		a.running.Go(func() { a.replayOnDemand(background) })
 	}
 	if a.config.Has(RoleWorker) {
 		a.running.Go(func() { a.beat(background) })

@@ -57,6 +57,7 @@ func (a *App) buildWeb() error {
 	a.registerOptOuts(mux, admin.Wrap)
 	a.registerCalls(mux, admin.Wrap)
 	a.registerDrift(mux, admin.Wrap)
+	a.registerReplays(mux, admin.Wrap)
 	a.servers = append(a.servers, &server{name: "web", address: a.config.WebAddress(), handler: mux})
 	return nil
 }

@@ -26,6 +26,7 @@ func (a *App) buildQueue() error {
 			{Name: "process-pending", Every: 5 * time.Minute, Run: a.ringPending},
 			{Name: "prune", Every: time.Hour, Run: a.prune},
 			{Name: "late-consent", Every: 15 * time.Minute, Run: a.lateConsent},
+			a.replaySchedule(),
 		}, a.sweepSchedule()...),
 	})
 	return nil
