@@ -33,7 +33,7 @@ type sweeping struct {
 // buildSweeps makes it. Half of each account's budget is a sweep's at most.
 func (a *App) buildSweeps() error {
 	d := &reconcile.Desk{
-		Store: a.store, Looker: a.sync.converger, Accepter: hearing{a.store, a.texts}, Meet: a.sync.meetNew,
+		Store: a.store, Looker: a.sync.converger, Accepter: unannounced{a.store, a.texts}, Meet: a.sync.meetNew,
 		Aloware: a.sync.aloware != nil, Clock: a.clock, NewID: a.newID, Log: a.log,
 	}
 	every := time.Duration(0)
@@ -110,6 +110,18 @@ func (s *syncing) meetNew(ctx context.Context, id string) (string, error) {
 		return "", err
 	}
 	return p.ID, nil
+}
+
+// unannounced is the store that hears what a sweep puts among the events. It is
+// not forwarded to Verity: what it holds are not the bytes of any sender.
+type unannounced struct {
+	*store.Store
+	texts *texts
+}
+
+// Accept implements reconcile.Accepter.
+func (u unannounced) Accept(ctx context.Context, deliveries []store.Delivery, now time.Time) ([]store.Accepted, error) {
+	return u.AcceptWith(ctx, deliveries, now, u.texts.hear)
 }
 
 // exporter is GHL's export of texts and calls as reconcile needs it.

@@ -18,16 +18,22 @@ func (a *App) buildQueue() error {
 	if workers == 0 && !a.config.Has(RoleScheduler) {
 		return nil
 	}
+	schedules := []queue.Schedule{
+		{Name: "process-pending", Every: 5 * time.Minute, Run: a.ringPending},
+		{Name: "prune", Every: time.Hour, Run: a.prune},
+		{Name: "late-consent", Every: 15 * time.Minute, Run: a.lateConsent},
+		a.replaySchedule(),
+	}
+	schedules = append(schedules, a.sweepSchedule()...)
+	if a.config.Lists.Sync {
+		schedules = append(schedules, queue.Schedule{Name: "lists", Every: 5 * time.Minute, Run: a.lists.desk.Converge})
+	}
 	a.queue = queue.New(a.store, queue.Config{
 		Owner: a.name, Workers: workers, Leader: a.config.Has(RoleScheduler),
 		Retry:   queue.RetryPolicy{Limit: a.config.RetryLimit, Delay: a.config.RetryDelay},
 		Handler: a.sync, Clock: a.clock, Log: a.log, JobLog: a.jobLog(), Observe: a.metrics.Event,
-		Schedules: append([]queue.Schedule{
-			{Name: "process-pending", Every: 5 * time.Minute, Run: a.ringPending},
-			{Name: "prune", Every: time.Hour, Run: a.prune},
-			{Name: "late-consent", Every: 15 * time.Minute, Run: a.lateConsent},
-			a.replaySchedule(),
-		}, a.sweepSchedule()...),
+		Tasks:     []queue.Task{a.forwardTask()},
+		Schedules: schedules,
 	})
 	return nil
 }
@@ -58,6 +64,9 @@ func (a *App) prune(ctx context.Context) error {
 		return err
 	}
 	if _, err := a.store.PruneFindings(ctx, now.Add(-findingsFor)); err != nil {
+		return err
+	}
+	if _, err := a.store.PruneForwards(ctx, now.Add(-pruneAfter)); err != nil {
 		return err
 	}
 	_, err := a.store.PruneWrites(ctx, now.Add(-pruneAfter))

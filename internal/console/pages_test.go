@@ -24,6 +24,8 @@ func (w *world) pagesToSee() map[string]string {
 		"event-confirm": "/events/" + w.events["done"] + "/replay", "people": "/people", "person": "/people/" + w.person, "person-ended": "/people/" + w.ended,
 		"conflicts": "/conflicts", "issues": "/issues", "sync-log": "/sync-log", "agents": "/agents", "agent": "/agents/DANA",
 		"agent-delete": "/agents/DANA/delete", "keys": "/keys", "connections": "/connections", "audit": "/audit", "settings": "/settings",
+		"lists": "/lists", "list": "/lists/DANA/HOT", "list-delete": "/lists/DANA/HOT/delete", "list-rules": "/lists/rules", "list-rebuild": "/lists/rebuild",
+		"list-runs": "/lists/runs", "person-lists": "/people/" + w.person + "/lists", "agents-seed": "/agents/seed",
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/df-middleware/dfm/internal/auth"
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/lists"
 	"github.com/df-middleware/dfm/internal/store"
 )
 
@@ -53,6 +54,12 @@ type Config struct {
 	Version string
 	Started time.Time
 
+	// Lists is the desk of call lists; nil leaves its pages and routes out.
+	Lists *lists.Desk
+	// ListSync says that lists are decided: ENABLE_AGENT_LIST_SYNC.
+	ListSync  bool
+	Directory Directory
+
 	// Guard judges the admin secret of the sign-in form.
 	Guard *auth.Guard
 	// Random makes session ids and form tokens: crypto/rand.Reader.
@@ -66,6 +73,8 @@ type Config struct {
 	InstallPath string
 	// Settings are the effective settings, without what is secret.
 	Settings []Setting
+	// Features add pages of their own.
+	Features []func(*Book)
 }
 
 // Webhook is one address that a source posts its events to.
@@ -87,6 +96,7 @@ type Setting struct {
 // Server serves the console.
 type Server struct {
 	Config
+	book        *Book
 	templates   map[string]*template.Template
 	sessions    *sessions
 	checks      *checks
@@ -105,8 +115,10 @@ func New(config Config) (*Server, error) {
 			return nil, fmt.Errorf("trust our own address: %w", err)
 		}
 	}
+	s.book = newBook(s)
+	s.writePages(s.book)
 	var err error
-	s.templates, err = parseTemplates(functions(config.Clock))
+	s.templates, err = s.book.parse(functions(config.Clock))
 	return s, err
 }
 
@@ -149,6 +161,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 	jobs("GET /api/test/connections", s.connections)
 	jobs("POST /api/test/webhooks/{source}", s.sampleWebhook)
 
+	s.registerLists(admin, jobs)
 	s.registerPages(mux)
 
 	mux.Handle("GET /api/metrics", s.Metrics)

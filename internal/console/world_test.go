@@ -67,7 +67,7 @@ func newWorld(t testing.TB) *world {
 	w.console, err = console.New(console.Config{
 		Store: w.store, Sync: w, Clock: w.clock.now, Log: log, Admin: guard.Wrap, Jobs: guard.Wrap, Guard: guard, Random: rand.Reader,
 		Connections: w.check, Keys: keys, Metrics: http.NotFoundHandler(), Version: "1.2.3", Started: w.clock.now(),
-		Decode: func(e df.Event) df.Notice { return e.Notice },
+		Decode: func(e df.Event) df.Notice { return e.Notice }, Lists: w.desk(), ListSync: true, Directory: w,
 		Webhooks: []console.Webhook{
 			{Name: "ghl", Source: df.SourceGHL, Paths: []string{"/api/webhooks/ghl"}},
 			{Name: "aloware", Source: df.SourceAloware, Paths: []string{"/api/webhooks/aloware", "/api/integrations/aloware/webhook"}},
@@ -207,6 +207,7 @@ func (w *world) seed() {
 	} {
 		w.must(w.store.SaveAgent(w.t.Context(), a, false, now))
 	}
+	w.listed(now)
 	w.must(w.store.Audit(w.t.Context(), store.AuditRow{At: now, Actor: "key:0011223344556677", Action: "event.replay", Target: w.events["done"],
 		Details: map[string]any{"reason": hostile}}))
 }
