@@ -1,12 +1,17 @@
 package app
 
 import (
+	"context"
 	"fmt"
+	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/reconcile"
 	"github.com/df-middleware/dfm/internal/sandbox"
+	"github.com/df-middleware/dfm/internal/sandbox/stage"
 	"github.com/df-middleware/dfm/internal/store"
 )
 
@@ -215,4 +220,151 @@ func TestASweepHearsAStopThatNoWebhookAnnounced(t *testing.T) {
 			t.Errorf("two texts lost: %+v", c)
 		}
 	})
+}
+
+// A sweep that is cut off, as when its process dies, goes on from its cursor and
+// reads no page again.
+func TestASweepThatIsCutOffGoesOnFromItsCursor(t *testing.T) {
+	s := newSwept(t, databases()["sqlite"](t), 0)
+	makePeople(t, s.world, 250)
+	s.lose()
+	desk := s.app.sweeps.desk
+	desk.Slice = 0
+	s.world.GHL.SetMischief(stage.Mischief{Operations: []string{"search contacts"}, ServerError: 1})
+	if _, err := desk.Measure(t.Context()); err == nil {
+		t.Fatal("GHL is down, and the sweep went well")
+	}
+	s.world.Behave()
+	pages := 0
+	desk.Lister = cutOff{desk.Lister, func() bool { pages++; return pages == 2 }}
+	if _, err := desk.Measure(t.Context()); err == nil {
+		t.Fatal("the sweep was cut off, and went well")
+	}
+	state, err := s.app.store.SweepState(t.Context(), df.GHLToAloware, "contact")
+	if err != nil || state.Cursor == "" || !state.UpTo.IsZero() {
+		t.Errorf("cut off after a page, the walk stands at %+v, %v", state, err)
+	}
+	totals, err := desk.Measure(t.Context())
+	if err != nil || totals.Pages != 2 || totals.Contacts != 150 {
+		t.Errorf("the rest was %+v, %v", totals, err)
+	}
+	if totals, err = desk.Measure(t.Context()); err != nil || totals.Pages == 0 {
+		t.Errorf("the next walk: %+v, %v", totals, err)
+	}
+	if n := len(s.drift()); n != 250 {
+		t.Errorf("%d of 250 contacts are named", n)
+	}
+}
+
+// cutOff fails a page.
+type cutOff struct {
+	reconcile.Lister
+	now func() bool
+}
+
+func (c cutOff) Listed(ctx context.Context, cursor string, limit int) ([]df.Contact, string, error) {
+	if c.now() {
+		return nil, "", context.Canceled
+	}
+	return c.Lister.Listed(ctx, cursor, limit)
+}
+
+// A difference that has a reason is told with it, and a deletion is not read out
+// of a list in which somebody is missing.
+func TestDriftIsToldWithItsReason(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, databaseURL string) {
+		s := newSwept(t, databaseURL, 3)
+		s.must(s.world.GHL.EditContact(s.people[0].id, map[string]string{"city": "Waco"}))
+		s.must(s.world.GHL.DeleteContact(s.people[1].id))
+		s.lose()
+		s.world.Aloware.SetMischief(stage.Mischief{Operations: []string{"write contact"}, NotWritten: 1})
+		s.measure()
+		_, err := s.app.sweeps.desk.Sweep(t.Context())
+		s.must(err)
+		field, gone := s.personOf(s.people[0])+" city", s.personOf(s.people[1])+" "
+		eventually(t, 20*time.Second, func() error {
+			if got := s.drift(); got[field] != store.DriftPending || got[gone] != store.DriftBlocked {
+				return fmt.Errorf("the report says %v", got)
+			}
+			return nil
+		})
+		if there, _ := s.world.Aloware.Contact(s.people[1].phone); there.DNC {
+			t.Error("one absence was taken for a deletion")
+		}
+	})
+}
+
+// 10 000 people are swept with calls that fit into GHL's budget, and memory that
+// does not grow with their number.
+func BenchmarkSweepOf10000People(b *testing.B) {
+	world := newWorld(b, sandbox.Config{})
+	a := build(b, world, databases()["sqlite"](b), time.Now, nil)
+	b.Cleanup(func() { stop(b, a) })
+	if err := a.prepareStore(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	const people = 10_000
+	rows := make([]df.Contact, people)
+	for i := range rows {
+		id, phone := fmt.Sprintf("contact-%05d", i), df.Phone(fmt.Sprintf("+120255%05d", i))
+		rows[i] = df.Contact{ID: id, UpdatedAt: time.Now().Add(-time.Duration(i) * time.Second),
+			Fields: map[df.Field]string{df.FirstName: "Ada", df.PhoneNumber: string(phone)}, Tags: []string{}}
+		agreeOn(b, a.store, rows[i], phone)
+	}
+	desk := a.sweeps.desk
+	list := &simulated{rows: rows}
+	desk.Lister, desk.Exporter, desk.Slice, desk.GHLEvery = list, nil, 0, 0
+	for b.Loop() {
+		before := list.calls
+		var peak runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&peak)
+		held := peak.HeapInuse
+		if err := a.store.SaveSweepState(b.Context(), store.SweepState{Direction: df.GHLToAloware, EntityType: "contact"}); err != nil {
+			b.Fatal(err)
+		}
+		totals, err := desk.Sweep(b.Context())
+		if err != nil || totals.Contacts != people || totals.Differ+totals.Nudged != 0 {
+			b.Fatalf("%+v, %v", totals, err)
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&peak)
+		b.ReportMetric(float64(list.calls-before), "GHL-calls")
+		b.ReportMetric(max(0, float64(peak.HeapInuse)-float64(held))/(1<<20), "MiB-kept")
+	}
+}
+
+// simulated is GHL's list without GHL.
+type simulated struct {
+	reconcile.Lister
+	rows  []df.Contact
+	calls int
+}
+
+func (l *simulated) Listed(_ context.Context, cursor string, limit int) ([]df.Contact, string, error) {
+	l.calls++
+	from, _ := strconv.Atoi(cursor)
+	to := min(len(l.rows), from+limit)
+	if to == len(l.rows) {
+		return l.rows[from:to], "", nil
+	}
+	return l.rows[from:to], strconv.Itoa(to), nil
+}
+
+// agreeOn makes a person whose sides agree on the contact.
+func agreeOn(b *testing.B, db *store.Store, contact df.Contact, phone df.Phone) {
+	b.Helper()
+	p := store.Person{ID: "person-" + contact.ID, GHLContactID: contact.ID, AlowareContactID: "a-" + contact.ID, Phone: phone, Status: "active",
+		SyncDirection: df.GHLToAloware, CreatedAt: time.Now(), UpdatedAt: time.Now(), LastSyncedAt: time.Now()}
+	err := db.InTx(b.Context(), func(tx store.Tx) error { return store.InsertPerson(b.Context(), tx, p) })
+	if err == nil {
+		p.Version = 1
+		err = db.SaveConvergence(b.Context(), store.Lease{}, store.Convergence{Person: p, At: time.Now(), Agreements: []store.Agreement{
+			{Side: df.SideGHL, ContactID: contact.ID, Fields: contact.Fields, Tags: contact.Tags},
+			{Side: df.SideAloware, ContactID: p.AlowareContactID, Fields: contact.Fields, Tags: contact.Tags},
+		}})
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
 }
