@@ -76,6 +76,7 @@ type server struct {
 	name     string
 	address  string
 	handler  http.Handler
+	ending   func() // ends what would keep a shutdown waiting; nil when nothing does
 	listener net.Listener
 	http     *http.Server
 }
@@ -236,6 +237,9 @@ func (a *App) listen(s *server) error {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
+	if s.ending != nil {
+		s.http.RegisterOnShutdown(s.ending)
+	}
 	a.running.Go(func() {
 		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			a.log.Error("a server stopped by itself", "server", s.name, "error", err)
@@ -297,7 +301,7 @@ func (c Config) Redactor() *egress.Redactor {
 	for _, secret := range append(append([]df.Secret{
 		c.GatewayKey, c.AdminSecret, c.JobsSecret, c.GHL.APIKey, c.GHL.ClientSecret, c.GHL.WebhookSecret,
 		c.Aloware.Token, c.Aloware.BasicPass, c.Aloware.Bearer, c.Verity.APIKey, c.Verity.WebhookSecret,
-		c.Clerk.SecretKey, c.Clerk.MachineSecretKey,
+		c.Clerk.SecretKey, c.Clerk.MachineSecretKey, c.Chat.AnthropicKey, c.Chat.OpenAIKey,
 	}, c.Texting.TwilioTokens...), c.Texting.StandardSecrets...) {
 		if secret.Set() {
 			secrets = append(secrets, secret.Reveal())

@@ -54,16 +54,17 @@ type Config struct {
 	Proxies      []netip.Prefix // our own proxies, whose X-Forwarded-For is believed
 	KeyRate      int            // calls per minute of one API key; 0 sets no limit
 
-	GHL       GHLConfig
-	Aloware   AlowareConfig
-	Verity    VerityConfig
-	Clerk     ClerkConfig
-	MCP       MCPConfig
-	Texting   TextingConfig
-	Lists     ListsConfig
-	Consent   consent.Policy
-	Calls     CallsConfig
-	Reconcile ReconcileConfig
+	GHL     GHLConfig
+	Aloware AlowareConfig
+	Verity  VerityConfig
+	Clerk   ClerkConfig
+	MCP     MCPConfig
+	Texting TextingConfig
+	Lists   ListsConfig
+	Chat    ChatConfig
+	Consent consent.Policy
+	Calls   CallsConfig
+	Sweeps  SweepsConfig
 
 	SourceOfTruth string
 	RetryLimit    int
@@ -178,8 +179,9 @@ func Load(lookup Lookup) (Config, error) {
 		Lists:         s.lists(),
 		Consent:       s.consentPolicy(),
 		Calls:         s.calls(),
-		Reconcile:     s.reconcile(),
+		Sweeps:        s.sweeps(),
 		MCP:           s.mcp(),
+		Chat:          s.chat(),
 		SourceOfTruth: s.oneOf("CONTACT_SOURCE_OF_TRUTH", "merge", "merge", "ghl", "aloware"),
 		RetryLimit:    s.number("JOB_RETRY_LIMIT", 10, 0, 100),
 		RetryDelay:    s.duration("JOB_RETRY_DELAY", time.Minute, time.Millisecond),

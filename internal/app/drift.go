@@ -218,14 +218,17 @@ func (a *App) askForRun(r *http.Request) (any, error) {
 	if in.Job == "" {
 		in.Job = reconcile.JobSweep
 	}
-	if in.Job != reconcile.JobSweep && in.Job != reconcile.JobMeasure {
-		return nil, badRequest("job must be sweep or measure")
+	return single(map[string]any{"job": in.Job, "status": "asked"}), a.askFor(r, in.Job)
+}
+
+func (a *App) askFor(r *http.Request, job string) error {
+	if job != reconcile.JobSweep && job != reconcile.JobMeasure {
+		return badRequest("job must be sweep or measure")
 	}
 	select {
-	case a.sweeps.ask <- in.Job:
+	case a.sweeps.ask <- job:
 	default:
-		return nil, &df.Error{Code: "CONFLICT", Message: "a run that was asked for waits already", Status: http.StatusConflict}
+		return &df.Error{Code: "CONFLICT", Message: "a run that was asked for waits already", Status: http.StatusConflict}
 	}
-	err := a.store.Audit(r.Context(), store.AuditRow{At: a.clock(), Actor: auth.Actor(r.Context()), Action: "reconcile." + in.Job, Target: "everybody"})
-	return single(map[string]any{"job": in.Job, "status": "asked"}), err
+	return a.store.Audit(r.Context(), store.AuditRow{At: a.clock(), Actor: auth.Actor(r.Context()), Action: "reconcile." + job, Target: "everybody"})
 }

@@ -131,15 +131,25 @@ func (a *App) replayEvents(r *http.Request) (any, error) {
 			replay.Estimate
 		}{true, estimate}), err
 	}
-	started, err := a.replays.start(r.Context(), filter, auth.Actor(r.Context()), in.Filter)
+	started, err := a.beginReplay(r.Context(), in.Filter, auth.Actor(r.Context()))
+	return single(viewReplay(started)), err
+}
+
+// beginReplay makes a replay and has it worked off.
+func (a *App) beginReplay(ctx context.Context, asked ReplayFilter, actor string) (store.Replay, error) {
+	filter, err := asked.events()
 	if err != nil {
-		return nil, err
+		return store.Replay{}, err
+	}
+	started, err := a.replays.start(ctx, filter, actor, asked)
+	if err != nil {
+		return started, err
 	}
 	select {
 	case a.replays.ask <- struct{}{}:
 	default: // whoever is on the way sees it
 	}
-	return single(viewReplay(started)), nil
+	return started, nil
 }
 
 func (s *replaying) start(ctx context.Context, filter store.EventFilter, actor string, asked ReplayFilter) (store.Replay, error) {
@@ -171,7 +181,13 @@ func (a *App) getReplay(r *http.Request) (any, error) {
 }
 
 func (a *App) stopReplay(r *http.Request) (any, error) {
-	ctx, id := r.Context(), r.PathValue("id")
+	if err := a.endReplay(r.Context(), r.PathValue("id")); err != nil {
+		return nil, err
+	}
+	return a.getReplay(r)
+}
+
+func (a *App) endReplay(ctx context.Context, id string) error {
 	err := a.store.InTx(ctx, func(tx store.Tx) error {
 		if err := store.StopReplay(ctx, tx, id, a.clock()); err != nil {
 			return err
@@ -179,12 +195,9 @@ func (a *App) stopReplay(r *http.Request) (any, error) {
 		return a.auditIn(ctx, tx, "replay.stop", id, map[string]any{})
 	})
 	if errors.Is(err, store.ErrState) {
-		return nil, &df.Error{Code: "CONFLICT", Message: "this replay does not run", Status: http.StatusConflict}
+		return &df.Error{Code: "CONFLICT", Message: "this replay does not run", Status: http.StatusConflict}
 	}
-	if err != nil {
-		return nil, err
-	}
-	return a.getReplay(r)
+	return err
 }
 
 // ReplayEstimate says what a replay would come to, for the command line.

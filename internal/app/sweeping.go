@@ -15,13 +15,13 @@ import (
 	"github.com/df-middleware/dfm/internal/store"
 )
 
-// ReconcileConfig is when sweeps run.
-type ReconcileConfig struct {
+// SweepsConfig is when sweeps run.
+type SweepsConfig struct {
 	Interval time.Duration // 0 for never by themselves
 }
 
-func (s *settings) reconcile() ReconcileConfig {
-	return ReconcileConfig{Interval: s.duration("RECONCILE_INTERVAL", 15*time.Minute, 0)}
+func (s *settings) sweeps() SweepsConfig {
+	return SweepsConfig{Interval: s.duration("RECONCILE_INTERVAL", 15*time.Minute, 0)}
 }
 
 // sweeping is everything about sweeps.
@@ -47,7 +47,7 @@ func (a *App) buildSweeps() error {
 		d.AlowareEvery = 2 * time.Second / time.Duration(max(1, a.config.Aloware.RatePerSecond))
 		every = max(every, d.AlowareEvery)
 	}
-	d.Slice = slice(a.config.Reconcile.Interval, every)
+	d.Slice = slice(a.config.Sweeps.Interval, every)
 	a.sweeps = &sweeping{desk: d, ask: make(chan string, 1)}
 	return nil
 }
@@ -66,10 +66,10 @@ func slice(interval, every time.Duration) int {
 
 // sweepSchedule is the sweep that runs by itself.
 func (a *App) sweepSchedule() []queue.Schedule {
-	if a.config.Reconcile.Interval <= 0 {
+	if a.config.Sweeps.Interval <= 0 {
 		return nil
 	}
-	return []queue.Schedule{{Name: "reconcile", Every: a.config.Reconcile.Interval, Run: a.sweep}}
+	return []queue.Schedule{{Name: "reconcile", Every: a.config.Sweeps.Interval, Run: a.sweep}}
 }
 
 // sweep runs one, unless one is under way.

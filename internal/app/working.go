@@ -21,6 +21,7 @@ func (a *App) buildQueue() error {
 	schedules := []queue.Schedule{
 		{Name: "process-pending", Every: 5 * time.Minute, Run: a.ringPending},
 		{Name: "prune", Every: time.Hour, Run: a.prune},
+		{Name: "figures", Every: time.Minute, Run: a.keepFigures},
 		{Name: "late-consent", Every: 15 * time.Minute, Run: a.lateConsent},
 		a.replaySchedule(),
 	}
@@ -64,6 +65,9 @@ func (a *App) prune(ctx context.Context) error {
 		return err
 	}
 	if _, err := a.store.PruneFindings(ctx, now.Add(-findingsFor)); err != nil {
+		return err
+	}
+	if err := a.store.PruneChats(ctx, now.Add(-a.config.Chat.Retention)); err != nil {
 		return err
 	}
 	if _, err := a.store.PruneForwards(ctx, now.Add(-pruneAfter)); err != nil {

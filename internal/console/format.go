@@ -41,6 +41,9 @@ func functions(clock df.Clock) template.FuncMap {
 		"way":       wayOf,
 		"statuses":  func() []string { return []string{"success", "error", "skipped"} },
 		"moves":     namedMoves,
+		"line":      func(mine bool) SpokenLine { return SpokenLine{Mine: mine} },
+		"blankCall": func() SpokenCall { return SpokenCall{State: "open"} },
+		"money":     func(micros int64) string { return strconv.FormatFloat(float64(micros)/1e6, 'f', 4, 64) },
 		"newAgent":  func() store.Agent { return store.Agent{Active: true} },
 	}
 }
