@@ -12,6 +12,7 @@ import (
 
 	"github.com/df-middleware/dfm/internal/consent"
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/retention"
 	"github.com/df-middleware/dfm/internal/verity/catalogue"
 )
 
@@ -62,6 +63,8 @@ type Config struct {
 	Texting TextingConfig
 	Consent consent.Policy
 	Calls   CallsConfig
+
+	Retention retention.Policy
 
 	SourceOfTruth string
 	RetryLimit    int
@@ -172,6 +175,7 @@ func Load(lookup Lookup) (Config, error) {
 		Texting:       s.texting(),
 		Consent:       s.consentPolicy(),
 		Calls:         s.calls(),
+		Retention:     s.retention(),
 		MCP:           s.mcp(),
 		SourceOfTruth: s.oneOf("CONTACT_SOURCE_OF_TRUTH", "merge", "merge", "ghl", "aloware"),
 		RetryLimit:    s.number("JOB_RETRY_LIMIT", 10, 0, 100),

@@ -57,7 +57,7 @@ func (a *App) buildSync() error {
 	s.converger = &converge.Converger{
 		Sides:  sides,
 		Ledger: converge.Stored{Store: a.store, Clock: a.clock, NewID: a.newID, Breaker: limits.Breaker},
-		People: &people.Directory{Registry: people.Stored{Store: a.store, Linked: linked(a.clock)}, Clock: a.clock, NewID: a.newID},
+		People: &people.Directory{Registry: people.Stored{Store: a.store, Linked: a.linked}, Clock: a.clock, NewID: a.newID},
 		Rules:  converge.Rules{Policy: policy}, Limits: limits, Clock: a.clock, Log: a.log,
 	}
 	s.handler = &converge.Handler{Converger: s.converger}

@@ -56,6 +56,7 @@ func (a *App) buildWeb() error {
 	window.Register(mux)
 	a.registerOptOuts(mux, admin.Wrap)
 	a.registerCalls(mux, admin.Wrap)
+	a.registerErasure(mux, admin.Wrap)
 	a.servers = append(a.servers, &server{name: "web", address: a.config.WebAddress(), handler: mux})
 	return nil
 }

@@ -25,6 +25,7 @@ func (a *App) buildQueue() error {
 		Schedules: []queue.Schedule{
 			{Name: "process-pending", Every: 5 * time.Minute, Run: a.ringPending},
 			{Name: "prune", Every: time.Hour, Run: a.prune},
+			{Name: "retention", Every: time.Hour, Run: a.forget},
 			{Name: "late-consent", Every: 15 * time.Minute, Run: a.lateConsent},
 		},
 	})
