@@ -12,6 +12,7 @@ import (
 
 	"github.com/df-middleware/dfm/internal/auth"
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/lists"
 	"github.com/df-middleware/dfm/internal/store"
 )
 
@@ -36,8 +37,10 @@ type Syncer interface {
 type Config struct {
 	Store *store.Store
 	Sync  Syncer
-	Clock df.Clock
-	Log   *slog.Logger
+	// People merges and splits people.
+	People Directory
+	Clock  df.Clock
+	Log    *slog.Logger
 	// Admin and Jobs wrap handlers that need the admin secret, or either of
 	// the two secrets.
 	Admin, Jobs func(http.Handler) http.Handler
@@ -53,6 +56,12 @@ type Config struct {
 	Version string
 	Started time.Time
 
+	// Lists is the desk of call lists; nil leaves its pages and routes out.
+	Lists *lists.Desk
+	// ListSync says that lists are decided: ENABLE_AGENT_LIST_SYNC.
+	ListSync  bool
+	Directory Directory
+
 	// Guard judges the admin secret of the sign-in form.
 	Guard *auth.Guard
 	// Random makes session ids and form tokens: crypto/rand.Reader.
@@ -64,8 +73,12 @@ type Config struct {
 	// InstallPath begins the connection of our Marketplace app at GHL; "" when
 	// none is configured.
 	InstallPath string
+	// Chat is the conversation with a language model; nil when there is none.
+	Chat Chat
 	// Settings are the effective settings, without what is secret.
 	Settings []Setting
+	// Features add pages of their own.
+	Features []func(*Book)
 }
 
 // Webhook is one address that a source posts its events to.
@@ -87,10 +100,12 @@ type Setting struct {
 // Server serves the console.
 type Server struct {
 	Config
+	book        *Book
 	templates   map[string]*template.Template
 	sessions    *sessions
 	checks      *checks
 	overview    *overview
+	pulse       *pulse
 	crossOrigin *http.CrossOriginProtection
 }
 
@@ -105,10 +120,16 @@ func New(config Config) (*Server, error) {
 			return nil, fmt.Errorf("trust our own address: %w", err)
 		}
 	}
+	s.pulse = newPulse(config.Store.Marks, pulseEvery, config.Log)
+	s.book = newBook(s)
+	s.writePages(s.book)
 	var err error
-	s.templates, err = parseTemplates(functions(config.Clock))
+	s.templates, err = s.book.parse(functions(config.Clock))
 	return s, err
 }
+
+// Stop ends every live stream, so that the HTTP server can shut down.
+func (s *Server) Stop() { s.pulse.stop() }
 
 // Register adds all routes to the mux.
 func (s *Server) Register(mux *http.ServeMux) {
@@ -126,8 +147,6 @@ func (s *Server) Register(mux *http.ServeMux) {
 	admin("GET /api/admin/people", s.listPeople)
 	admin("GET /api/admin/people/{id}", s.getPerson)
 	admin("GET /api/admin/people/{id}/timeline", s.timeline)
-	admin("GET /api/admin/mappings", s.listPeople)
-	admin("POST /api/admin/mappings/repair", s.repairMapping)
 	admin("GET /api/admin/sync-log", s.listSyncLog)
 	admin("GET /api/admin/conflicts", s.listConflicts)
 	admin("GET /api/admin/audit", s.listAudit)
@@ -143,6 +162,8 @@ func (s *Server) Register(mux *http.ServeMux) {
 	admin("DELETE /api/admin/keys/{id}", s.revokeKey)
 	admin("GET /api/admin/verify-connections", s.connections)
 
+	s.registerMappings(admin)
+
 	jobs("GET /api/jobs/process-pending", s.processPending)
 	jobs("POST /api/jobs/process-pending", s.processPending)
 	jobs("POST /api/jobs/enqueue-pending", s.processPending)
@@ -150,6 +171,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 	jobs("GET /api/test/connections", s.connections)
 	jobs("POST /api/test/webhooks/{source}", s.sampleWebhook)
 
+	s.registerLists(admin, jobs)
 	s.registerPages(mux)
 
 	mux.Handle("GET /api/metrics", s.Metrics)

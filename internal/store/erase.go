@@ -258,6 +258,7 @@ func told(ctx context.Context, tx Tx, phones []string) error {
 	return nil
 }
 
+// emptyEvents empties events; what has no body is not passed on either.
 func emptyEvents(ctx context.Context, tx Tx, events []string) (int64, error) {
 	var emptied int64
 	for ids := range slices.Chunk(events, 500) {
@@ -266,6 +267,9 @@ func emptyEvents(ctx context.Context, tx Tx, events []string) (int64, error) {
 			return 0, fmt.Errorf("empty events: %w", err)
 		}
 		emptied += n
+		if _, err := tx.Exec(ctx, `DELETE FROM forwards WHERE event_id IN (`+list(len(ids), 0)+`)`, anys(ids)...); err != nil {
+			return 0, fmt.Errorf("take back forwards: %w", err)
+		}
 	}
 	return emptied, nil
 }

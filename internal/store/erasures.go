@@ -76,6 +76,8 @@ var erasures = []erasure{
 	{table: "people_undo", where: `{mentions}`},
 	{table: "contact_list_memberships", where: `contact_id IN ({anyone})`},
 	{table: "contact_agent_state", where: `contact_id IN ({anyone})`},
+	{table: "list_intents", where: `person_id IN ({people})`},
+	{table: "list_holdings", where: `person_id IN ({people}) OR aloware_contact_id IN ({aloware})`},
 	{table: "consent_flags", where: `side = 'ghl' AND contact IN ({ghl}) OR side = 'aloware' AND contact IN ({aloware})`},
 	{table: "optout_registry", where: `phone_number IN ({phones})`},
 	{table: "consent_holds", where: `phone IN ({phones})`},
