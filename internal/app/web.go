@@ -51,7 +51,7 @@ func (a *App) buildWeb() error {
 	window, err := console.New(console.Config{
 		Store: a.store, Sync: a.sync, People: a.directory(), Clock: a.clock, Log: a.log, Admin: admin.Wrap, Jobs: jobs.Wrap,
 		Connections: a.Connections, Sample: a.sample, Metrics: a.metrics.Handler(), Version: a.version, Started: a.clock(),
-		Lists: a.lists.desk, ListSync: a.config.Lists.Sync, Directory: a.lists,
+		Lists: a.lists.desk, ListSync: a.config.Lists.Sync, Users: a.lists,
 		Keys: a.keys, Decode: decoderOf(routes),
 		Guard: admin, Random: rand.Reader, BaseURL: a.config.BaseURL, Webhooks: webhooksOf(routes),
 		InstallPath: a.installPath(), Settings: a.effective(),

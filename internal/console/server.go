@@ -59,8 +59,8 @@ type Config struct {
 	// Lists is the desk of call lists; nil leaves its pages and routes out.
 	Lists *lists.Desk
 	// ListSync says that lists are decided: ENABLE_AGENT_LIST_SYNC.
-	ListSync  bool
-	Directory Directory
+	ListSync bool
+	Users    UserBook
 
 	// Guard judges the admin secret of the sign-in form.
 	Guard *auth.Guard

@@ -69,7 +69,7 @@ func newWorld(t testing.TB) *world {
 	w.console, err = console.New(console.Config{
 		Store: w.store, Sync: w, People: &people.Directory{Registry: people.Stored{Store: w.store}, Clock: w.clock.now, NewID: df.IDs(w.clock.now)}, Clock: w.clock.now, Log: log, Admin: guard.Wrap, Jobs: guard.Wrap, Guard: guard, Random: rand.Reader,
 		Connections: w.check, Keys: keys, Metrics: http.NotFoundHandler(), Version: "1.2.3", Started: w.clock.now(),
-		Decode: func(e df.Event) df.Notice { return e.Notice }, Lists: w.desk(), ListSync: true, Directory: w,
+		Decode: func(e df.Event) df.Notice { return e.Notice }, Lists: w.desk(), ListSync: true, Users: w,
 		Webhooks: []console.Webhook{
 			{Name: "ghl", Source: df.SourceGHL, Paths: []string{"/api/webhooks/ghl"}},
 			{Name: "aloware", Source: df.SourceAloware, Paths: []string{"/api/webhooks/aloware", "/api/integrations/aloware/webhook"}},
