@@ -54,8 +54,9 @@ func (a *App) buildWeb() error {
 		Lists: a.lists.desk, ListSync: a.config.Lists.Sync, Users: a.lists,
 		Keys: a.keys, Decode: decoderOf(routes),
 		Guard: admin, Random: rand.Reader, BaseURL: a.config.BaseURL, Webhooks: webhooksOf(routes),
-		InstallPath: a.installPath(), Settings: a.effective(), Features: []func(*console.Book){a.optOutPages},
-		Chat: consoleChat{talk, chatDoor{config: a.config.MCP}},
+		RecordingLink: a.recordingLink, InstallPath: a.installPath(), Settings: a.effective(),
+		Features: []func(*console.Book){a.optOutPages},
+		Chat:     consoleChat{talk, chatDoor{config: a.config.MCP}},
 	})
 	if err != nil {
 		return err
