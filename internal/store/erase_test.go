@@ -27,6 +27,8 @@ func (p traits) value(c column, step store.ErasedTable) any {
 	switch kind := strings.ToLower(c.kind); {
 	case strings.HasPrefix(kind, "timestamp"):
 		return noon
+	case strings.HasPrefix(kind, "json"):
+		return `{"says":"` + p.mark + `"}`
 	case kind == "boolean":
 		return false
 	case kind == "integer" || kind == "bigint":
