@@ -65,6 +65,7 @@ type Config struct {
 	Chat    ChatConfig
 	Consent consent.Policy
 	Calls   CallsConfig
+	Sweeps  SweepsConfig
 
 	Retention retention.Policy
 
@@ -182,6 +183,7 @@ func Load(lookup Lookup) (Config, error) {
 		Lists:         s.lists(),
 		Consent:       s.consentPolicy(),
 		Calls:         s.calls(),
+		Sweeps:        s.sweeps(),
 		Retention:     s.retention(),
 		MCP:           s.mcp(),
 		Chat:          s.chat(),

@@ -2,9 +2,7 @@ package app
 
 import (
 	"context"
-	"embed"
 	"errors"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"time"
@@ -15,16 +13,9 @@ import (
 	"github.com/df-middleware/dfm/internal/store"
 )
 
-//go:embed pages/*.html
-var pages embed.FS
-
-// optOutPages adds to the console who may not be contacted, and why.
+// optOutPages adds to the console who may not be contacted, and why. Its templates
+// are in the folder that driftPages hands over.
 func (a *App) optOutPages(b *console.Book) {
-	folder, err := fs.Sub(pages, "pages")
-	if err != nil {
-		panic(err) // the folder is part of the program
-	}
-	b.Templates(folder)
 	b.See("/opt-outs", a.optOutsPage)
 	b.See("/opt-outs/{id}", a.optOutPage)
 	b.Change("/opt-outs", a.setOptOutByForm)

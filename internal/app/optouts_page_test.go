@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -13,29 +12,27 @@ import (
 	"github.com/df-middleware/dfm/internal/store"
 )
 
-// browser is somebody who is signed in at the console.
-type browser struct {
+// visitor is somebody who is signed in at the console.
+type visitor struct {
 	t    *testing.T
 	http *http.Client
 	base string
 	csrf string
 }
 
-var formToken = regexp.MustCompile(`name="csrf" value="([^"]+)"`)
-
-func (w textingWorld) browser(t *testing.T) *browser {
+func (w textingWorld) visitor(t *testing.T) *visitor {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &browser{t: t, http: &http.Client{Jar: jar}, base: w.app.URL("web")}
+	b := &visitor{t: t, http: &http.Client{Jar: jar}, base: w.app.URL("web")}
 	b.get("/sign-in", 200)
 	b.post("/sign-in", 200, url.Values{"secret": {"test-admin-secret"}, "next": {"/"}})
 	return b
 }
 
-func (b *browser) read(answer *http.Response, err error, want int) string {
+func (b *visitor) read(answer *http.Response, err error, want int) string {
 	b.t.Helper()
 	if err != nil {
 		b.t.Fatal(err)
@@ -45,19 +42,19 @@ func (b *browser) read(answer *http.Response, err error, want int) string {
 	if err != nil || answer.StatusCode != want {
 		b.t.Fatalf("%s: %d, %v\n%s", answer.Request.URL, answer.StatusCode, err, page)
 	}
-	if token := formToken.FindSubmatch(page); token != nil {
+	if token := csrfField.FindSubmatch(page); token != nil {
 		b.csrf = string(token[1])
 	}
 	return string(page)
 }
 
-func (b *browser) get(path string, want int) string {
+func (b *visitor) get(path string, want int) string {
 	b.t.Helper()
 	answer, err := b.http.Get(b.base + path)
 	return b.read(answer, err, want)
 }
 
-func (b *browser) post(path string, want int, form url.Values) string {
+func (b *visitor) post(path string, want int, form url.Values) string {
 	b.t.Helper()
 	form.Set("csrf", b.csrf)
 	answer, err := b.http.PostForm(b.base+path, form)
@@ -76,7 +73,7 @@ func TestTheOptOutsPageShowsWhatWasSaidAndTakesAPersonsWord(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := w.browser(t)
+		b := w.visitor(t)
 		page := b.get("/opt-outs", 200)
 		for _, want := range []string{"Contacted after an opt-out", "take me off your list", customerPhone[1:], "Set by hand"} {
 			if !strings.Contains(page, want) {

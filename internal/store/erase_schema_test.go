@@ -13,7 +13,7 @@ import (
 var exempt = map[string]string{
 	"broadcasts": "figures about many", "chat_approvals": "goes with its conversation", "forwards": "goes with its event",
 	"chat_conversations": "what operators asked; forgotten by age", "chat_messages": "what operators asked; forgotten by age",
-	"list_rules": "rules about everybody", "list_runs": "counts", "list_settings": "how far rules came", "minute_figures": "counts",
+	"list_rules": "rules about everybody", "list_runs": "counts", "replays": "filters that operators gave; forgotten by age", "list_settings": "how far rules came", "minute_figures": "counts",
 	"agent_directory":    "people who work here",
 	"api_keys":           "hashes of keys, and names that operators gave them",
 	"audit_log":          "who changed what, by id: evidence, kept as long",

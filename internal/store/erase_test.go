@@ -37,7 +37,7 @@ func (p traits) value(c column, step store.ErasedTable) any {
 		return []byte(p.mark)
 	}
 	switch c.name {
-	case "person_id":
+	case "person_id", "subject":
 		return p.id
 	case "ghl_contact_id", "contact_id", "contact":
 		return p.ghl

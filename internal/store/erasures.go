@@ -76,6 +76,8 @@ var erasures = []erasure{
 	{table: "people_undo", where: `{mentions}`},
 	{table: "contact_list_memberships", where: `contact_id IN ({anyone})`},
 	{table: "contact_agent_state", where: `contact_id IN ({anyone})`},
+	{table: "drift", where: `subject IN ({people}) OR subject LIKE 'ghl:%' AND substr(subject, 5) IN ({ghl})`},
+	{table: "sweep_findings", where: `person_id IN ({people}) OR source = 'ghl' AND entity_id IN ({ghl}) OR source = 'aloware' AND entity_id IN ({aloware})`},
 	{table: "list_intents", where: `person_id IN ({people})`},
 	{table: "list_holdings", where: `person_id IN ({people}) OR aloware_contact_id IN ({aloware})`},
 	{table: "consent_flags", where: `side = 'ghl' AND contact IN ({ghl}) OR side = 'aloware' AND contact IN ({aloware})`},
