@@ -184,7 +184,7 @@ func (s *Store) DriftRows(ctx context.Context, f DriftFilter) ([]DriftRow, error
 func (s *Store) DriftSubjects(ctx context.Context, after string, limit int) ([]string, error) {
 	var subjects []string
 	err := s.Each(ctx, `SELECT DISTINCT d.subject FROM drift d WHERE d.subject > $1
-			AND NOT EXISTS (SELECT 1 FROM sync_issues i WHERE i.person_id = d.subject AND i.field = d.field AND i.kind IN ` + convergeIssues + `)
+			AND NOT EXISTS (SELECT 1 FROM sync_issues i WHERE i.person_id = d.subject AND i.field = d.field AND i.kind IN `+convergeIssues+`)
 			AND NOT EXISTS (SELECT 1 FROM lanes l WHERE l.key = 'person:' || d.subject AND l.queued + l.nudges > 0)
 		ORDER BY d.subject LIMIT $2`, []any{after, limit}, func(row Row) error {
 		var subject string
