@@ -66,6 +66,11 @@ const (
 	DriftUnexplained = "unexplained"
 )
 
+// convergeIssues are the kinds of issues that convergence raises: those that are
+// about a difference between the sides.
+const convergeIssues = `('not_written', 'refused', 'duplicate', 'ambiguous', 'held', 'no_phone', 'no_key', 'missing', 'not_retired',
+	'creating', 'ping_pong')`
+
 // driftRows is every difference there is, with its reason: what sweeps found, and
 // what convergences left open. A difference that both know is counted once, as
 // what convergence says of it.
@@ -75,13 +80,14 @@ const driftRows = `
 		CASE WHEN i.kind = 'ping_pong' THEN 'conflict' WHEN i.open THEN 'blocked' ELSE 'pending' END AS reason,
 		i.kind AS detail
 	FROM sync_issues i JOIN contact_mappings p ON p.id = i.person_id AND p.ended_at IS NULL
+	WHERE i.kind IN ` + convergeIssues + `
 	UNION ALL
 	SELECT d.subject, d.field, min(d.since), min(d.kind),
 		CASE WHEN EXISTS (SELECT 1 FROM lanes l WHERE l.key = 'person:' || d.subject AND l.queued + l.nudges > 0) THEN 'pending'
 			WHEN EXISTS (SELECT 1 FROM webhook_events e WHERE e.person_id = d.subject AND e.status = 'quarantined') THEN 'blocked'
 			ELSE 'unexplained' END, ''
 	FROM drift d
-	WHERE NOT EXISTS (SELECT 1 FROM sync_issues i WHERE i.person_id = d.subject AND i.field = d.field)
+	WHERE NOT EXISTS (SELECT 1 FROM sync_issues i WHERE i.person_id = d.subject AND i.field = d.field AND i.kind IN ` + convergeIssues + `)
 	GROUP BY d.subject, d.field`
 
 // DriftCount is how many people differ in one field for one reason.
@@ -178,7 +184,7 @@ func (s *Store) DriftRows(ctx context.Context, f DriftFilter) ([]DriftRow, error
 func (s *Store) DriftSubjects(ctx context.Context, after string, limit int) ([]string, error) {
 	var subjects []string
 	err := s.Each(ctx, `SELECT DISTINCT d.subject FROM drift d WHERE d.subject > $1
-			AND NOT EXISTS (SELECT 1 FROM sync_issues i WHERE i.person_id = d.subject AND i.field = d.field)
+			AND NOT EXISTS (SELECT 1 FROM sync_issues i WHERE i.person_id = d.subject AND i.field = d.field AND i.kind IN `+convergeIssues+`)
 			AND NOT EXISTS (SELECT 1 FROM lanes l WHERE l.key = 'person:' || d.subject AND l.queued + l.nudges > 0)
 		ORDER BY d.subject LIMIT $2`, []any{after, limit}, func(row Row) error {
 		var subject string

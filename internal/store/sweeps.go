@@ -165,7 +165,7 @@ func (s *Store) Standings(ctx context.Context, contactIDs []string) (map[string]
 	if err != nil {
 		return nil, fmt.Errorf("read agreements: %w", err)
 	}
-	err = s.Each(ctx, `SELECT person_id, field FROM sync_issues WHERE person_id IN (`+list(len(ids), 0)+`)`, anys(ids), func(row Row) error {
+	err = s.Each(ctx, `SELECT person_id, field FROM sync_issues WHERE person_id IN (`+list(len(ids), 0)+`) AND kind IN `+convergeIssues, anys(ids), func(row Row) error {
 		var person string
 		var field df.Field
 		err := row.Scan(&person, (*string)(&field))

@@ -46,6 +46,7 @@ func TestWrongUseIsTwoAndSaysWhatToDo(t *testing.T) {
 		{}, {"bake"}, {"serve", "now"}, {"serve", "--nope"}, {"migrate"}, {"migrate", "sideways"}, {"catalog"}, {"catalog", "lint"},
 		{"keys", "rotate"}, {"keys", "list", "id"}, {"export"}, {"mcp", "x"},
 		{"export", "people", "--format", "csv"}, {"export", "verify"}, {"erase"}, {"erase", "--yes", "id"},
+		{"drift", "x"}, {"replay"}, {"replay", "--source", "ghl", "x"}, {"replay", "--from", "yesterday"},
 	} {
 		if got := run(t, map[string]string{"DATABASE_URL": "sqlite:" + filepath.Join(t.TempDir(), "x.db")}, args...); got.code != exitUsage {
 			t.Errorf("%v: %+v", args, got)
@@ -87,5 +88,28 @@ func TestFlagsMayStandBehindTheArguments(t *testing.T) {
 	}
 	if got := run(t, nil, "version", "--json"); got.code != exitOK || !strings.Contains(got.out, `"1.2.3"`) {
 		t.Errorf("%+v", got)
+	}
+}
+
+// Both read an empty database without a server, and change nothing.
+func TestDriftAndADryReplayOfAnEmptyDatabase(t *testing.T) {
+	t.Parallel()
+	settings := map[string]string{"DATABASE_URL": "sqlite:" + filepath.Join(t.TempDir(), "x.db")}
+	if got := run(t, settings, "migrate", "up"); got.code != exitOK {
+		t.Fatalf("migrate: %+v", got)
+	}
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"drift", "--strict"}, "No sweep has run yet."},
+		{[]string{"drift", "--json"}, `"unexplained": 0`},
+		{[]string{"replay", "--source", "ghl", "--dry-run"}, "0 events of 0 people would be replayed"},
+		{[]string{"replay", "--source", "ghl", "--dry-run", "--json"}, `"exact": true`},
+		{[]string{"replay", "--source", "ghl"}, "0 events replayed, 0 superseded, 0 passed over (done)"},
+	} {
+		if got := run(t, settings, c.args...); got.code != exitOK || !strings.Contains(got.out, c.want) {
+			t.Errorf("%v: %+v", c.args, got)
+		}
 	}
 }
