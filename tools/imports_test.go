@@ -27,7 +27,7 @@ var arrows = map[string][]string{
 		"lists", "messages", "observe", "people", "queue", "sandbox", "store", "texting", "verity",
 	},
 
-	"console": {"auth", "consent", "converge", "df", "lists", "observe", "people", "queue", "store"},
+	"console": {"auth", "calls", "consent", "converge", "df", "lists", "observe", "people", "queue", "store"},
 	"verity":  {"auth", "consent", "converge", "df", "egress", "observe", "people", "queue", "store"},
 	"inbox":   {"auth", "consent", "converge", "df", "observe", "people", "queue", "store"},
 

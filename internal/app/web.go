@@ -54,7 +54,7 @@ func (a *App) buildWeb() error {
 		Lists: a.lists.desk, ListSync: a.config.Lists.Sync, Users: a.lists,
 		Keys: a.keys, Decode: decoderOf(routes),
 		Guard: admin, Random: rand.Reader, BaseURL: a.config.BaseURL, Webhooks: webhooksOf(routes),
-		InstallPath: a.installPath(), Settings: a.effective(),
+		RecordingLink: a.recordingLink, InstallPath: a.installPath(), Settings: a.effective(),
 		Chat: consoleChat{talk, chatDoor{config: a.config.MCP}},
 	})
 	if err != nil {

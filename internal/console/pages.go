@@ -96,6 +96,8 @@ func (s *Server) writePages(b *Book) {
 	see("/people", s.peoplePage)
 	see("/people/{id}", s.personPage)
 	change("/people/{id}/converge", s.convergePerson)
+	see("/messages", s.callsPage)
+	see("/calls/{id}", s.callPage)
 	see("/conflicts", s.conflictsPage)
 	see("/issues", s.issuesPage)
 	see("/sync-log", s.syncLogPage)
