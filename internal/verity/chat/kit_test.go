@@ -88,6 +88,7 @@ type rig struct {
 	url    string
 	clock  *clock
 	turns  *turns
+	server *httptest.Server
 	models string // where the vendors listen
 	client *http.Client
 }
@@ -163,7 +164,7 @@ func newRig(t *testing.T, change func(*Config)) *rig {
 	r.chat.Register(mux)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	r.url = server.URL
+	r.url, r.server = server.URL, server
 	return r
 }
 

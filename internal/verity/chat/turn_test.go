@@ -366,3 +366,22 @@ func TestWithoutAModelToolsStillRun(t *testing.T) {
 		}
 	}
 }
+
+func TestAnAnswerDoesNotKeepTheServerFromStopping(t *testing.T) {
+	r := newRig(t, nil)
+	hold := make(chan struct{})
+	defer close(hold)
+	r.world.Script(llmworld.Reply{Text: "A long story, of which little is heard.", Hold: hold})
+	res := r.request(t.Context(), "admin", "POST", "", message("tale", "tell"))
+	next := lines(res.Body)
+	for line, ok := next(); ok && !strings.Contains(line, "text.delta"); line, ok = next() {
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := r.server.Config.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	if reason := <-r.turns.over; reason != reasonStopped {
+		t.Errorf("it ended with %s", reason)
+	}
+}
