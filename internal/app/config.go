@@ -64,6 +64,7 @@ type Config struct {
 	Chat    ChatConfig
 	Consent consent.Policy
 	Calls   CallsConfig
+	Sweeps  SweepsConfig
 
 	SourceOfTruth string
 	RetryLimit    int
@@ -179,6 +180,7 @@ func Load(lookup Lookup) (Config, error) {
 		Lists:         s.lists(),
 		Consent:       s.consentPolicy(),
 		Calls:         s.calls(),
+		Sweeps:        s.sweeps(),
 		MCP:           s.mcp(),
 		Chat:          s.chat(),
 		SourceOfTruth: s.oneOf("CONTACT_SOURCE_OF_TRUTH", "merge", "merge", "ghl", "aloware"),

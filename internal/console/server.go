@@ -142,7 +142,6 @@ func (s *Server) Register(mux *http.ServeMux) {
 	admin("GET /api/admin/events", s.listEvents)
 	admin("GET /api/admin/events/counts", s.countEvents)
 	admin("GET /api/admin/events/{id}", s.getEvent)
-	admin("POST /api/admin/events/replay", s.replayEvents)
 	admin("POST /api/admin/events/{id}/replay", s.replayEvent)
 	admin("POST /api/admin/events/{id}/release", s.replayEvent)
 	admin("POST /api/admin/events/{id}/quarantine", s.closeEvent(df.Quarantined, "event.quarantine"))

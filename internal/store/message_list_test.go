@@ -18,9 +18,7 @@ func TestTextsAreFilteredAndPagedNewestFirst(t *testing.T) {
 			if i == 4 {
 				m.PersonID, m.From, m.To = "q", "+15005550199", "+15005550112"
 			}
-			if err := save(t, s, m); err != nil {
-				t.Fatal(err)
-			}
+			inTx(t, s, func(tx store.Tx) error { return store.SaveMessage(t.Context(), tx, m) })
 		}
 		for name, test := range map[string]struct {
 			filter store.MessageFilter
