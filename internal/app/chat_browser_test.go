@@ -28,6 +28,7 @@ func TestThePageOfTheChatInARealBrowser(t *testing.T) {
 			{Name: "widgets_get", Arguments: `{"query":{"limit":2}}`}, {Name: "widgets_by_id_delete", Arguments: `{"path":{"id":"w1"}}`},
 		}},
 		llmworld.Reply{Text: "It is gone. <img src=x onerror=alert(1)>"},
+		llmworld.Reply{Text: "Which kind of story?", Calls: []llmworld.Call{{Name: "offer_options", Arguments: `{"options":[{"label":"Long","intent":"a long one"},{"label":"Short","intent":"a short one"}]}`}}},
 		llmworld.Reply{Text: "A very long story begins and goes on.", Hold: hold},
 	)
 	defer close(hold)
@@ -96,7 +97,8 @@ func TestThePageOfTheChatInARealBrowser(t *testing.T) {
 	}
 	do("open a card", chromedp.Click(css(".tool summary")))
 	shoot("done")
-	do("ask again", chromedp.SendKeys(css("#message"), "tell a story\r"), chromedp.WaitVisible(css("#stop")), chromedp.WaitVisible(css("article.line:nth-of-type(5)")),
+	do("ask again", chromedp.SendKeys(css("#message"), "tell a story\r"), chromedp.WaitVisible(css("[data-intent]")), chromedp.WaitVisible(css("#send:not([disabled])")))
+	do("choose", chromedp.Click(css("[data-intent]")), chromedp.WaitVisible(css("#stop")), chromedp.WaitVisible(css("article.line:nth-of-type(7)")),
 		chromedp.Click(css("#stop")), chromedp.WaitVisible(css("#said .error")))
 	eventually(t, 10*time.Second, func() error { // the server notices a moment later
 		list, err := a.store.Conversations(ctx, "admin", time.Time{}, 1)
@@ -108,7 +110,7 @@ func TestThePageOfTheChatInARealBrowser(t *testing.T) {
 	live := text()
 	do("reload", chromedp.EmulateViewport(390, 844), chromedp.Reload(), chromedp.WaitVisible(css("#message")))
 	shoot("phone")
-	for _, want := range []string{"delete w1", "It is gone. <img src=x onerror=alert(1)>", "A very", "widgets_by_id_delete"} {
+	for _, want := range []string{"delete w1", "a long one", "It is gone. <img src=x onerror=alert(1)>", "A very", "widgets_by_id_delete"} {
 		for when, said := range map[string]string{"as it came": live, "after a reload": text()} {
 			if !strings.Contains(said, want) {
 				t.Errorf("%s: no %q in %q", when, want, said)

@@ -247,3 +247,23 @@ func TestWrongSettingsOfTheChatAreTold(t *testing.T) {
 		t.Errorf("a server at home that wants no key: %v", err)
 	}
 }
+
+func TestToolsOfOurOwnAreWired(t *testing.T) {
+	a, _ := chatApp(t, databases()["sqlite"](t), nil)
+	for tool, want := range map[string]string{"drift_report": `"fields"`, "replay_dry_run": `"outboundWrites"`, "list_events": `"events"`, "search_operations": `"operations"`} {
+		r, err := http.NewRequestWithContext(t.Context(), "POST", a.URL("web")+"/api/mcp/chat", strings.NewReader(`{"toolName":"`+tool+`","arguments":{}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer env-gateway-key")
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, _ := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		if !strings.Contains(string(data), `"success":true`) || !strings.Contains(string(data), want) {
+			t.Errorf("%s: %s", tool, data)
+		}
+	}
+}

@@ -74,8 +74,11 @@ func (a *App) newMCP(g *gateway) (*mcpServer, error) {
 	t := newTrail(a.store, a.log)
 	t.metrics = a.metrics
 	config := mcp.Config{
-		Verity: g.client, Mode: mcp.Mode(c.Tools), Records: a.store, Audit: t, MaxResult: c.MaxResult,
-		Filter: toolset.Filter{ReadOnly: c.ReadOnly, Domains: c.Domains, Tags: c.Tags, Methods: c.Methods},
+		Verity: g.client, Mode: mcp.Mode(c.Tools), Records: a.store, Audit: t,
+		Replay:    func(ctx context.Context, f store.EventFilter) (any, error) { return a.replays.desk.Estimate(ctx, f) },
+		Drift:     func(ctx context.Context) (any, error) { return ReportDrift(ctx, a.store, a.clock()) },
+		MaxResult: c.MaxResult,
+		Filter:    toolset.Filter{ReadOnly: c.ReadOnly, Domains: c.Domains, Tags: c.Tags, Methods: c.Methods},
 		Limit: callLimit{
 			auth.NewLimiter(auth.Stored{Store: a.store, Clock: a.clock}, a.clock, a.log),
 			auth.Rate{PerMinute: c.RatePerMinute, Burst: c.RatePerMinute / 4}, "mcp:",

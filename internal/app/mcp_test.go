@@ -174,7 +174,7 @@ func TestTheWebAppServesMCPToKeysAndPeople(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const search, records = "call_operation describe_operation", "find_person list_events person_timeline"
+	const search, records = "call_operation describe_operation", "drift_report explain_why find_person list_events person_timeline replay_dry_run"
 	for name, c := range map[string]struct{ token, want string }{
 		"a key":              {good.Reveal(), search + " " + records + " search_operations widgets_by_id_delete widgets_create widgets_get"},
 		"the environment's":  {"env-gateway-key", search + " " + records + " search_operations widgets_by_id_delete widgets_create widgets_get"},

@@ -101,6 +101,20 @@
         mark(tool, "waiting");
         break;
       }
+      case "options": {
+        const row = document.createElement("div");
+        row.className = "actions options";
+        for (const one of e.options) {
+          const b = document.createElement("button");
+          b.type = "button";
+          b.className = "small";
+          b.dataset.intent = one.intent;
+          b.textContent = one.label;
+          row.append(b);
+        }
+        modelLine().append(row);
+        break;
+      }
       case "error":
         complain(e.message);
         break;
@@ -161,14 +175,17 @@
     }
   };
 
+  const say = (text) => {
+    if (!text || running) return;
+    for (const old of said.querySelectorAll(".ask, .options")) old.remove(); // going on is no yes
+    add("line-of-mine").querySelector(".text").textContent = text;
+    turn({ message: text });
+  };
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const text = field.value.trim();
-    if (!text || running) return;
-    add("line-of-mine").querySelector(".text").textContent = text;
+    if (running) return;
+    say(field.value.trim());
     field.value = "";
-    for (const ask of said.querySelectorAll(".ask")) ask.remove(); // going on is no yes
-    turn({ message: text });
   });
   field.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
@@ -178,6 +195,8 @@
   });
   stop.addEventListener("click", () => running?.abort());
   said.addEventListener("click", (event) => {
+    const option = event.target.closest("[data-intent]");
+    if (option) say(option.dataset.intent);
     const button = event.target.closest("[data-decide]");
     if (!button || running) return;
     turn({ approvals: [{ approvalId: button.dataset.approval, approved: button.dataset.decide === "yes" }] });

@@ -34,6 +34,7 @@ func (c *Chat) prepare(ctx context.Context, who mcp.Caller, calls []llm.Call) []
 			p.settle(toolset.Failure("TOO_MANY_CALLS", "Nothing was done: there were more than %d calls in one reply. Call it again later.", maxCalls), c.Limits.Result)
 		case call.Arguments == nil:
 			p.settle(toolset.Failure("INVALID_ARGUMENTS", "Nothing was done: the arguments are not JSON. Write them again, as one JSON object."), c.Limits.Result)
+		case call.Name == toolOptions: // the chat's own
 		default:
 			prepared, failure := c.Tools.Prepare(ctx, who, call.Name, call.Arguments)
 			if failure != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
@@ -83,6 +84,8 @@ type Chat struct {
 	Config
 	vendor, model string
 	turns         chan struct{} // one slot for each turn under way
+	stopping      sync.Once
+	stopped       chan struct{} // closed when the HTTP server begins to stop
 }
 
 // maxTurns bounds the turns of one process at any time.
@@ -104,7 +107,7 @@ func New(config Config) (*Chat, error) {
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Chat{Config: config, turns: make(chan struct{}, maxTurns)}
+	c := &Chat{Config: config, turns: make(chan struct{}, maxTurns), stopped: make(chan struct{})}
 	if config.Model != nil {
 		c.vendor, c.model = config.Model.Name()
 	}

@@ -24,7 +24,7 @@ const maxTools = 120
 // definitions lists the tools as the model is told of them.
 func (c *Chat) definitions(who Caller) []llm.Definition {
 	offers := c.Tools.Offers(who.Tools)
-	list := make([]llm.Definition, 0, len(offers))
+	list := append(make([]llm.Definition, 0, len(offers)+1), optionsDefinition)
 	for i, o := range offers { // our own come first
 		if i >= maxTools {
 			break

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
@@ -98,8 +99,29 @@ func (c *Chat) converse(w http.ResponseWriter, r *http.Request, who Caller, in i
 	}
 	out := newSSE(w, protocol)
 	t.out = out
-	c.finish(r.Context(), t, in)
+	ctx, cancel := c.untilStopped(r)
+	defer cancel()
+	c.finish(ctx, t, in)
 	out.end(protocol)
+}
+
+// untilStopped returns the request's context, which also ends when its HTTP
+// server begins to stop: an answer may take minutes, and would keep it from it.
+func (c *Chat) untilStopped(r *http.Request) (context.Context, context.CancelFunc) {
+	c.stopping.Do(func() {
+		if server, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok {
+			server.RegisterOnShutdown(sync.OnceFunc(func() { close(c.stopped) }))
+		}
+	})
+	ctx, cancel := context.WithCancel(r.Context())
+	go func() {
+		select {
+		case <-c.stopped:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 // finish plays a turn and ends it, whatever happens in it.

@@ -88,6 +88,9 @@ type rig struct {
 	url    string
 	clock  *clock
 	turns  *turns
+	server *httptest.Server
+	models string // where the vendors listen
+	client *http.Client
 }
 
 type clock struct {
@@ -136,9 +139,10 @@ func newRig(t *testing.T, change func(*Config)) *rig {
 		t.Fatal(err)
 	}
 	transport := &http.Transport{}
+	r.models, r.client = models.URL, &http.Client{Transport: transport}
 	t.Cleanup(transport.CloseIdleConnections)
 	config := Config{
-		Model: llm.Anthropic(llm.Config{BaseURL: models.URL, Model: "m", Key: df.Secret(r.world.Settings().AnthropicKey), Client: &http.Client{Transport: transport}}),
+		Model: llm.Anthropic(llm.Config{BaseURL: models.URL, Model: "m", Key: df.Secret(r.world.Settings().AnthropicKey), Client: r.client}),
 		Tools: tools, Store: r.store, Clock: r.clock.now, NewID: df.IDs(r.clock.now), Observer: r.turns, Secret: []byte("test"),
 		Limits: Limits{Steps: 5, Time: time.Minute, Tokens: 1_000_000, Reply: 1000, Result: 1000, Results: 5000},
 		Price:  Price{Input: 3, Output: 15},
@@ -160,7 +164,7 @@ func newRig(t *testing.T, change func(*Config)) *rig {
 	r.chat.Register(mux)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	r.url = server.URL
+	r.url, r.server = server.URL, server
 	return r
 }
 

@@ -26,6 +26,7 @@ type event struct {
 	Approval     string          `json:"approvalId,omitempty"`
 	ExpiresAt    *time.Time      `json:"expiresAt,omitempty"`
 	Usage        *usageView      `json:"usage,omitempty"`
+	Options      []Option        `json:"options,omitempty"`
 	Message      string          `json:"message,omitempty"`
 	Reason       string          `json:"reason,omitempty"`
 
@@ -171,6 +172,8 @@ func (u *uiEncoder) encode(e event) []any {
 			return append(out, part{"type": "abort"})
 		}
 		return append(out, part{"type": "finish", "finishReason": finishReason(e.Reason)})
+	case "options":
+		return append(u.closeText(), part{"type": "data-options", "data": part{"options": e.Options}})
 	case "error":
 		return append(u.closeText(), part{"type": "error", "errorText": e.Message})
 	}

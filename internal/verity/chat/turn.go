@@ -243,11 +243,15 @@ func (t *turn) call(ctx context.Context, calls []llm.Call) (string, error) {
 			p.prepared.Note(ctx, "ASKED")
 		}
 	}
+	offered := t.offer(list)
 	t.run(ctx, list, func(p *pending) bool { return !p.prepared.Approval })
 	if err := t.results(ctx, list, asked); err != nil {
 		return reasonFailed, err
 	}
-	if len(asked) == 0 {
+	switch {
+	case len(asked) == 0 && offered:
+		return reasonEnd, nil // it is the person's turn
+	case len(asked) == 0:
 		return "", nil
 	}
 	for _, q := range asked {
@@ -303,8 +307,8 @@ func (t *turn) resume(ctx context.Context) (waiting bool, err error) {
 	for _, p := range list {
 		_, asked := t.h.waiting(p.call)
 		switch {
-		case p.result != nil, t.decided[p.call.ID] == stateApproved:
-		case t.decided[p.call.ID] == stateDenied:
+		case p.result != nil, p.prepared != nil && t.decided[p.call.ID] == stateApproved:
+		case p.prepared != nil && t.decided[p.call.ID] == stateDenied:
 			p.prepared.Note(ctx, "DECLINED")
 			p.settle(toolset.Failure("DECLINED", "Nothing was done: the operator said no. Do not try another way unless asked to."), t.chat.Limits.Result)
 		case t.said && asked:

@@ -131,14 +131,18 @@ func TestEveryLimitEndsATurnInWords(t *testing.T) {
 func TestATurnEndsWhenItsTimeIsOver(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.Limits.Time = 30 * time.Millisecond })
 	r.verity.do = func(ctx context.Context, _ verity.Request) (string, error) { <-ctx.Done(); return "", ctx.Err() }
-	r.world.Script(calls(llmworld.Call{Name: listWidgets, Arguments: `{}`}))
+	r.world.Think(func(a llmworld.Asked) llmworld.Reply { // the time may be over before it is asked at all
+		if strings.HasSuffix(a.Messages[len(a.Messages)-1].Text, "go on") {
+			return llmworld.Reply{Text: "on"}
+		}
+		return calls(llmworld.Call{Name: listWidgets, Arguments: `{}`})
+	})
 	got := r.talk(`{"message":"go"}`)
 	if got.reason() != reasonTime || len(got.of("error")) != 1 {
 		t.Errorf("%s", got.reason())
 	}
-	r.world.Script(llmworld.Reply{Text: "on"})
 	r.chat.Limits.Time = time.Minute
-	if again := r.talk(message(got.conversation(), "go on")); again.text() != "on" {
+	if again := r.talk(message(got.conversation(), "go on")); !strings.HasSuffix(again.text(), "on") {
 		t.Errorf("going on: %s", again.reason())
 	}
 }
@@ -364,5 +368,24 @@ func TestWithoutAModelToolsStillRun(t *testing.T) {
 		if got := r.talk(body); json.Unmarshal([]byte(got.body), &answer) != nil || answer.Success || answer.Error == nil || answer.Error.Code != code {
 			t.Errorf("%s: %s", body, got.body)
 		}
+	}
+}
+
+func TestAnAnswerDoesNotKeepTheServerFromStopping(t *testing.T) {
+	r := newRig(t, nil)
+	hold := make(chan struct{})
+	defer close(hold)
+	r.world.Script(llmworld.Reply{Text: "A long story, of which little is heard.", Hold: hold})
+	res := r.request(t.Context(), "admin", "POST", "", message("tale", "tell"))
+	next := lines(res.Body)
+	for line, ok := next(); ok && !strings.Contains(line, "text.delta"); line, ok = next() {
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := r.server.Config.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	if reason := <-r.turns.over; reason != reasonStopped {
+		t.Errorf("it ended with %s", reason)
 	}
 }

@@ -37,18 +37,20 @@ func (s *Server) addInsight() {
 			`"additionalProperties":false}`),
 		Annotations: reading("Explain why"),
 	}, s.explain)
-	s.addOwn(&sdk.Tool{
-		Name: toolReplay, Title: "Try out a replay",
-		Description: "Counts what a replay of kept events would touch, and replays nothing: how many events, how many people, and of which state. " +
-			"An operator replays in the console.\nExample: {\"status\":\"quarantined\"}",
-		InputSchema: json.RawMessage(`{"type":"object","properties":{` +
-			`"source":{"type":"string","enum":["ghl","aloware","texting","broadcast"]},` +
-			`"status":{"type":"string","enum":["done","skipped","error","quarantined"]},` +
-			`"type":{"type":"string","maxLength":100},"entityId":{"type":"string","maxLength":200},` +
-			`"from":{"type":"string","format":"date-time","maxLength":40,"description":"RFC 3339"},` +
-			`"to":{"type":"string","format":"date-time","maxLength":40,"description":"RFC 3339"}},"additionalProperties":false}`),
-		Annotations: reading("Try out a replay"),
-	}, s.replay)
+	if s.cfg.Replay != nil {
+		s.addOwn(&sdk.Tool{
+			Name: toolReplay, Title: "Try out a replay",
+			Description: "Tells what a replay of kept events would come to, and replays nothing: how many events, people and outbound writes. " +
+				"An operator replays in the console.\nExample: {\"status\":\"quarantined\"}",
+			InputSchema: json.RawMessage(`{"type":"object","properties":{` +
+				`"source":{"type":"string","enum":["ghl","aloware","texting","broadcast"]},` +
+				`"status":{"type":"string","enum":["done","skipped","error","quarantined"]},` +
+				`"type":{"type":"string","maxLength":100},"entityId":{"type":"string","maxLength":200},` +
+				`"from":{"type":"string","format":"date-time","maxLength":40,"description":"RFC 3339"},` +
+				`"to":{"type":"string","format":"date-time","maxLength":40,"description":"RFC 3339"}},"additionalProperties":false}`),
+			Annotations: reading("Try out a replay"),
+		}, s.replay)
+	}
 	if s.cfg.Drift == nil {
 		return
 	}
@@ -189,15 +191,12 @@ func (s *Server) writes(ctx context.Context, f store.SyncFilter) ([]writeView, e
 	return views, nil
 }
 
-// replayMost is how many events a replay looks at, as in the admin API.
-const replayMost = 1000
-
 func (s *Server) replay(ctx context.Context, _ Caller, arguments json.RawMessage) (any, error) {
 	var in struct{ Source, Status, Type, EntityID, From, To string }
 	if err := json.Unmarshal(arguments, &in); err != nil {
 		return nil, err
 	}
-	filter := store.EventFilter{Source: df.Source(in.Source), Status: df.Status(in.Status), Type: in.Type, EntityID: in.EntityID, Limit: replayMost}
+	filter := store.EventFilter{Source: df.Source(in.Source), Status: df.Status(in.Status), Type: in.Type, EntityID: in.EntityID}
 	for _, bound := range []struct {
 		text string
 		to   *time.Time
@@ -211,20 +210,7 @@ func (s *Server) replay(ctx context.Context, _ Caller, arguments json.RawMessage
 		}
 		*bound.to = at
 	}
-	events, err := s.cfg.Records.Events(ctx, filter)
-	if err != nil {
-		return nil, err
-	}
-	lanes, states, count := map[string]bool{}, map[df.Status]int{}, 0
-	for _, e := range events {
-		if e.Lane == "" || e.Status == df.Pending || e.Status == df.Processing {
-			continue // a replay leaves these alone
-		}
-		count++
-		lanes[e.Lane] = true
-		states[e.Status]++
-	}
-	return map[string]any{"dryRun": true, "events": count, "people": len(lanes), "byStatus": states, "more": len(events) == replayMost}, nil
+	return s.cfg.Replay(ctx, filter)
 }
 
 func (s *Server) readDrift(ctx context.Context, req *sdk.ReadResourceRequest) (*sdk.ReadResourceResult, error) {

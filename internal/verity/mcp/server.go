@@ -16,6 +16,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/store"
 	"github.com/df-middleware/dfm/internal/verity"
 	"github.com/df-middleware/dfm/internal/verity/catalogue"
 	"github.com/df-middleware/dfm/internal/verity/mcp/toolset"
@@ -76,6 +77,9 @@ type Config struct {
 	Filter    toolset.Filter       // for all callers
 	Local     *Caller              // who calls on standard input; nil when nobody may
 	Records   Records              // nil offers none
+	// Replay says what a replay of events would come to, and replays none; nil
+	// offers no such tool.
+	Replay func(ctx context.Context, f store.EventFilter) (any, error)
 	// Drift makes the report of where systems differ; nil offers none.
 	Drift func(ctx context.Context) (any, error)
 	Audit Audit // nil keeps none
