@@ -22,7 +22,10 @@ func (w *world) pagesToSee() map[string]string {
 		"overview": "/", "events": "/events", "events-filtered": "/events?status=quarantined&source=ghl", "event": "/events/" + w.events["done"],
 		"event-failing": "/events/" + w.events["error"], "event-hostile": "/events/" + w.events["hostile"], "event-binary": "/events/" + w.events["binary"],
 		"event-confirm": "/events/" + w.events["done"] + "/replay", "people": "/people", "person": "/people/" + w.person, "person-ended": "/people/" + w.ended,
-		"conflicts": "/conflicts", "issues": "/issues", "sync-log": "/sync-log", "agents": "/agents", "agent": "/agents/DANA",
+		"mappings": "/mappings", "mappings-questions": "/mappings?view=questions", "mappings-changes": "/mappings?view=changes",
+		"merge": "/mappings/merge?keep=" + w.person + "&end=" + w.ended, "split": "/mappings/split?person=" + w.person, "resolve": "/mappings/resolve?key=k",
+		"overview-week": "/?over=week",
+		"conflicts":     "/conflicts", "issues": "/issues", "sync-log": "/sync-log", "agents": "/agents", "agent": "/agents/DANA",
 		"agent-delete": "/agents/DANA/delete", "keys": "/keys", "connections": "/connections", "audit": "/audit", "settings": "/settings",
 	}
 }
