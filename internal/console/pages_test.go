@@ -24,8 +24,8 @@ func (w *world) pagesToSee() map[string]string {
 		"event-confirm": "/events/" + w.events["done"] + "/replay", "people": "/people", "person": "/people/" + w.person, "person-ended": "/people/" + w.ended,
 		"mappings": "/mappings", "mappings-questions": "/mappings?view=questions", "mappings-changes": "/mappings?view=changes",
 		"merge": "/mappings/merge?keep=" + w.person + "&end=" + w.ended, "split": "/mappings/split?person=" + w.person, "resolve": "/mappings/resolve?key=k",
-		"overview-week": "/?over=week",
-		"conflicts":     "/conflicts", "issues": "/issues", "sync-log": "/sync-log", "agents": "/agents", "agent": "/agents/DANA",
+		"overview-week": "/?over=week", "jobs": "/jobs",
+		"conflicts": "/conflicts", "issues": "/issues", "sync-log": "/sync-log", "agents": "/agents", "agent": "/agents/DANA",
 		"agent-delete": "/agents/DANA/delete", "keys": "/keys", "connections": "/connections", "audit": "/audit", "settings": "/settings",
 	}
 }
