@@ -23,21 +23,23 @@ const module = "github.com/df-middleware/dfm"
 var arrows = map[string][]string{
 	"cmd": {"app", "df"},
 	"app": {
-		"aloware", "auth", "calls", "consent", "console", "converge", "df", "effects", "egress", "ghl", "inbox",
-		"messages", "observe", "people", "queue", "sandbox", "store", "texting", "verity",
+		"aloware", "auth", "broadcasts", "calls", "consent", "console", "converge", "df", "effects", "egress", "ghl", "inbox",
+		"lists", "messages", "observe", "people", "queue", "sandbox", "store", "texting", "verity",
 	},
 
-	"console": {"auth", "consent", "converge", "df", "observe", "people", "queue", "store"},
+	"console": {"auth", "consent", "converge", "df", "lists", "observe", "people", "queue", "store"},
 	"verity":  {"auth", "consent", "converge", "df", "egress", "observe", "people", "queue", "store"},
 	"inbox":   {"auth", "consent", "converge", "df", "observe", "people", "queue", "store"},
 
-	"converge": {"consent", "df", "observe", "people", "queue", "store"},
-	"messages": {"consent", "df", "effects", "observe", "people", "store"},
-	"calls":    {"df", "effects", "people", "store"},
-	"effects":  {"df", "people", "store"},
-	"consent":  {"df", "observe", "people", "queue", "store"},
-	"people":   {"df", "observe", "queue", "store"},
-	"auth":     {"df", "egress", "observe", "store"},
+	"converge":   {"consent", "df", "observe", "people", "queue", "store"},
+	"messages":   {"consent", "df", "effects", "observe", "people", "store"},
+	"calls":      {"df", "effects", "people", "store"},
+	"effects":    {"df", "people", "store"},
+	"broadcasts": {"df", "effects", "people", "store"},
+	"consent":    {"df", "observe", "people", "queue", "store"},
+	"people":     {"df", "observe", "queue", "store"},
+	"auth":       {"df", "egress", "observe", "store"},
+	"lists":      {"consent", "df", "observe", "people", "store"},
 
 	"queue": {"df", "observe", "store"},
 	"store": {"df", "observe"},

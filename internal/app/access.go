@@ -36,6 +36,10 @@ func (a *App) buildAuth() error {
 func (a *App) startAuth() {
 	a.keys.Start()
 	a.started = append(a.started, part{"keys", a.keys.Stop})
+	if a.token != nil {
+		a.token.Start()
+		a.started = append(a.started, part{"own token", a.token.Stop})
+	}
 }
 
 // guards returns what guards the admin and the jobs API.
@@ -90,8 +94,13 @@ func (a *App) clerkKeys() (auth.KeySource, error) {
 	return keys, nil
 }
 
-// ownToken returns the keeper of the middleware's own token for Verity, or nil
-// when no way to get one is configured.
+// buildToken makes the keeper of the middleware's own token for Verity, if a way
+// to get one is configured.
+func (a *App) buildToken() (err error) {
+	a.token, err = a.ownToken()
+	return err
+}
+
 func (a *App) ownToken() (*auth.TokenKeeper, error) {
 	c := a.config.Clerk
 	if !c.MachineSecretKey.Set() && (!c.SecretKey.Set() || c.SessionID == "") {

@@ -24,6 +24,7 @@ import (
 	"github.com/df-middleware/dfm/internal/store"
 	"github.com/df-middleware/dfm/internal/store/postgres"
 	"github.com/df-middleware/dfm/internal/store/sqlite"
+	"github.com/df-middleware/dfm/internal/verity"
 )
 
 // StopTime bounds an orderly stop.
@@ -45,7 +46,10 @@ type App struct {
 	sync    *syncing
 	consent *consenting
 	texts   *texts
+	lists   *listing
 	calls   *calling
+	verity  *verity.Client    // our own door to Verity, beside the gateway's
+	token   *auth.TokenKeeper // of our own token for Verity, nil when none is configured
 	// recordings is the way to the audio of calls.
 	recordings http.RoundTripper
 	writer     *inbox.Writer
@@ -120,7 +124,7 @@ func New(ctx context.Context, config Config, options Options) (*App, error) {
 
 // build makes the parts that the roles need, top to bottom.
 func (a *App) build() error {
-	for _, step := range []func() error{a.buildAuth, a.buildSync, a.buildConsent, a.buildTexts, a.buildCalls, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb, a.buildStatus} {
+	for _, step := range []func() error{a.buildAuth, a.buildToken, a.buildSync, a.buildConsent, a.buildVerity, a.buildTexts, a.buildCalls, a.buildBroadcasts, a.buildLists, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb, a.buildStatus} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -148,7 +152,7 @@ func (a *App) start(ctx context.Context) error {
 	a.cancel = cancel
 	a.startAuth()
 	if a.config.Has(RoleWeb) {
-		a.running.Go(func() { a.spill.Run(background, hearing{a.store, a.texts}, a.clock) })
+		a.running.Go(func() { a.spill.Run(background, accepting{a.store, a}, a.clock) })
 	}
 	if a.config.Has(RoleWorker) {
 		a.running.Go(func() { a.beat(background) })
@@ -293,7 +297,7 @@ func (c Config) Redactor() *egress.Redactor {
 	for _, secret := range append(append([]df.Secret{
 		c.GatewayKey, c.AdminSecret, c.JobsSecret, c.GHL.APIKey, c.GHL.ClientSecret, c.GHL.WebhookSecret,
 		c.Aloware.Token, c.Aloware.BasicPass, c.Aloware.Bearer, c.Verity.APIKey, c.Verity.WebhookSecret,
-		c.Clerk.SecretKey, c.Clerk.MachineSecretKey,
+		c.Clerk.SecretKey, c.Clerk.MachineSecretKey, c.Chat.AnthropicKey, c.Chat.OpenAIKey,
 	}, c.Texting.TwilioTokens...), c.Texting.StandardSecrets...) {
 		if secret.Set() {
 			secrets = append(secrets, secret.Reveal())

@@ -128,7 +128,7 @@ func (k *calling) Do(ctx context.Context, lease people.Lease, p people.Person, e
 		return converge.Outcome{Status: df.Skipped, Reason: "the call cannot be read"}, nil
 	}
 	outcome, err := k.desk.Work(ctx, lease, p, e, delivery)
-	return converge.Outcome{Status: outcome.Status, Reason: outcome.Reason, Error: outcome.Error, RetryAt: outcome.RetryAt}, err
+	return inLane(outcome), err
 }
 
 // delivery reads what an event says about a call.

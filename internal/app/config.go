@@ -60,6 +60,8 @@ type Config struct {
 	Clerk   ClerkConfig
 	MCP     MCPConfig
 	Texting TextingConfig
+	Lists   ListsConfig
+	Chat    ChatConfig
 	Consent consent.Policy
 	Calls   CallsConfig
 
@@ -108,6 +110,9 @@ type VerityConfig struct {
 	CatalogMode   string
 	Timeout       time.Duration
 	WebhookSecret df.Secret
+	Forward       bool   // pass GHL's webhooks on, when there is a secret to sign them with
+	PlainSecret   bool   // send the secret itself with them too, as the original did
+	AnalyticsPath string // where a broadcast's figures are, with {id}
 }
 
 // MCPConfig is what the MCP server offers, and to whom. Callers are named by
@@ -170,9 +175,11 @@ func Load(lookup Lookup) (Config, error) {
 		Verity:        s.verity(),
 		Clerk:         s.clerk(),
 		Texting:       s.texting(),
+		Lists:         s.lists(),
 		Consent:       s.consentPolicy(),
 		Calls:         s.calls(),
 		MCP:           s.mcp(),
+		Chat:          s.chat(),
 		SourceOfTruth: s.oneOf("CONTACT_SOURCE_OF_TRUTH", "merge", "merge", "ghl", "aloware"),
 		RetryLimit:    s.number("JOB_RETRY_LIMIT", 10, 0, 100),
 		RetryDelay:    s.duration("JOB_RETRY_DELAY", time.Minute, time.Millisecond),
@@ -354,7 +361,19 @@ func (s *settings) verity() VerityConfig {
 		CatalogMode:   s.oneOf("VERITY_CATALOG_MODE", "warn", "off", "warn", "enforce"),
 		Timeout:       s.duration("VERITY_TIMEOUT", 30*time.Second, 10*time.Millisecond),
 		WebhookSecret: s.secret("VERITY_WEBHOOK_SECRET"),
+		Forward:       s.oneOf("DFM_FORWARD_GHL", "true", "true", "false") == "true",
+		PlainSecret:   s.oneOf("VERITY_FORWARD_PLAIN_SECRET", "false", "true", "false") == "true",
+		AnalyticsPath: s.analyticsPath(),
 	}
+}
+
+func (s *settings) analyticsPath() string {
+	const name = "VERITY_BROADCAST_ANALYTICS_PATH"
+	path := s.text(name, "/api/comms/broadcasts/{id}/analytics")
+	if !strings.HasPrefix(path, "/api/") || !strings.Contains(path, "{id}") {
+		s.wrong(name, "must be a path that starts with /api/ and has {id} in it")
+	}
+	return path
 }
 
 func (s *settings) clerk() ClerkConfig {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/auth"
+	"github.com/df-middleware/dfm/internal/observe"
 	"github.com/df-middleware/dfm/internal/store"
 	"github.com/df-middleware/dfm/internal/verity/catalogue"
 	"github.com/df-middleware/dfm/internal/verity/mcp"
@@ -71,12 +72,13 @@ func (a *App) startMCP(ctx context.Context) error {
 func (a *App) newMCP(g *gateway) (*mcpServer, error) {
 	c := a.config.MCP
 	t := newTrail(a.store, a.log)
+	t.metrics = a.metrics
 	config := mcp.Config{
 		Verity: g.client, Mode: mcp.Mode(c.Tools), Records: a.store, Audit: t, MaxResult: c.MaxResult,
 		Filter: toolset.Filter{ReadOnly: c.ReadOnly, Domains: c.Domains, Tags: c.Tags, Methods: c.Methods},
 		Limit: callLimit{
 			auth.NewLimiter(auth.Stored{Store: a.store, Clock: a.clock}, a.clock, a.log),
-			auth.Rate{PerMinute: c.RatePerMinute, Burst: c.RatePerMinute / 4},
+			auth.Rate{PerMinute: c.RatePerMinute, Burst: c.RatePerMinute / 4}, "mcp:",
 		},
 		Version: a.version, Clock: a.clock, Log: a.log,
 	}
@@ -168,15 +170,16 @@ func (d mcpDoor) person(id auth.Identity) mcp.Caller {
 	return caller
 }
 
-// callLimit bounds the calls of tools by one caller, over all instances.
+// callLimit bounds what one caller may do, over all instances.
 type callLimit struct {
 	limiter *auth.Limiter
 	rate    auth.Rate
+	what    string // is counted: "mcp:", "chat:"
 }
 
 // Take implements mcp.Limit.
 func (l callLimit) Take(ctx context.Context, caller string) error {
-	err := l.limiter.Take(ctx, "mcp:"+caller, l.rate)
+	err := l.limiter.Take(ctx, l.what+caller, l.rate)
 	if limited, ok := errors.AsType[*auth.RateLimitedError](err); ok {
 		return rateLimited{limited}
 	}
@@ -186,9 +189,10 @@ func (l callLimit) Take(ctx context.Context, caller string) error {
 // trail writes calls of tools into the audit log: those that may change
 // something before they are answered, those that only read a moment later.
 type trail struct {
-	store *store.Store
-	log   *slog.Logger
-	queue chan mcp.Entry
+	store   *store.Store
+	log     *slog.Logger
+	queue   chan mcp.Entry
+	metrics *observe.Metrics // nil counts nothing
 }
 
 func newTrail(s *store.Store, log *slog.Logger) *trail {
@@ -197,6 +201,13 @@ func newTrail(s *store.Store, log *slog.Logger) *trail {
 
 // Record implements mcp.Audit.
 func (t *trail) Record(ctx context.Context, e mcp.Entry) {
+	if t.metrics != nil {
+		kind := e.Tool
+		if e.Operation != "" {
+			kind = "operation"
+		}
+		t.metrics.ToolCall(kind, e.Status, e.Duration)
+	}
 	if !e.Changes {
 		select {
 		case t.queue <- e:

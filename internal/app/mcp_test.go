@@ -310,7 +310,7 @@ func TestMachinesDoNotActForPeople(t *testing.T) {
 }
 
 func TestCallsOfOneCallerAreLimited(t *testing.T) {
-	limit := callLimit{auth.NewLimiter(nil, time.Now, slog.New(slog.DiscardHandler)), auth.Rate{PerMinute: 1, Burst: 1}}
+	limit := callLimit{auth.NewLimiter(nil, time.Now, slog.New(slog.DiscardHandler)), auth.Rate{PerMinute: 1, Burst: 1}, "mcp:"}
 	if err := limit.Take(t.Context(), "one"); err != nil {
 		t.Fatal(err)
 	}

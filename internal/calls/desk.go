@@ -71,28 +71,20 @@ type Desk struct {
 	NewID func() string
 }
 
-// Outcome is what became of the event that brought a delivery.
-type Outcome struct {
-	Status  df.Status
-	Reason  string
-	Error   string
-	RetryAt time.Time
-}
-
 // Work takes in what a delivery says about a call of the person, and brings GHL
 // to what is known of it by now. An error means that the lane was lost.
-func (d *Desk) Work(ctx context.Context, lease people.Lease, p people.Person, e df.Event, delivery Delivery) (Outcome, error) {
+func (d *Desk) Work(ctx context.Context, lease people.Lease, p people.Person, e df.Event, delivery Delivery) (effects.Outcome, error) {
 	call, facts, err := d.take(ctx, lease, p, delivery)
 	if err != nil {
-		return trouble(err)
+		return effects.Trouble(err)
 	}
 	switch {
 	case !facts.Over():
-		return Outcome{Status: df.Done}, nil // kept with the call; it is shown once it is over
+		return effects.Outcome{Status: df.Done}, nil // kept with the call; it is shown once it is over
 	case d.GHL == nil:
-		return Outcome{Status: df.Skipped, Reason: "GHL is not configured; the call is kept"}, nil
+		return effects.Skipped("GHL is not configured; the call is kept"), nil
 	case call.GHLContactID == "":
-		return Outcome{Status: df.Quarantined, Reason: "no contact at GHL could be found or made; see the person's issues"}, nil
+		return effects.Outcome{Status: df.Quarantined, Reason: "no contact at GHL could be found or made; see the person's issues"}, nil
 	}
 	w := &work{Desk: d, lease: lease, event: e, call: call, facts: facts}
 	return w.show(ctx)
@@ -175,21 +167,21 @@ type work struct {
 
 // show brings GHL to what is known. Its parts do not wait for each other: a log
 // that GHL refuses must not cost the note. The first failure is the event's.
-func (w *work) show(ctx context.Context) (Outcome, error) {
+func (w *work) show(ctx context.Context) (effects.Outcome, error) {
 	var failed error
 	for _, part := range []func(context.Context) error{w.log, w.note, w.attach, w.tag} {
 		err := part(ctx)
 		if errors.Is(err, people.ErrLeaseLost) {
-			return Outcome{}, err
+			return effects.Outcome{}, err
 		}
 		if outcome, _ := df.OutcomeOf(err); err != nil && (failed == nil || outcome != df.Refused) {
 			failed = err
 		}
 	}
 	if failed != nil {
-		return trouble(failed)
+		return effects.Trouble(failed)
 	}
-	return Outcome{Status: df.Done}, nil
+	return effects.Outcome{Status: df.Done}, nil
 }
 
 // log adds the call log, once.
@@ -324,21 +316,4 @@ func (w *work) row(entity, target string) store.SyncRow {
 	now := w.Clock()
 	return store.SyncRow{ID: w.NewID(), Direction: df.AlowareToGHL, EntityType: entity, EntityID: w.call.ID, SourceID: w.call.ID,
 		TargetID: target, Status: "success", StartedAt: now, FinishedAt: now, CorrelationID: w.event.ID, PersonID: w.call.PersonID}
-}
-
-// trouble turns an error into what the lane needs.
-func trouble(err error) (Outcome, error) {
-	if errors.Is(err, people.ErrLeaseLost) {
-		return Outcome{}, err
-	}
-	text := df.AsError(err).Error()
-	var call *df.CallError
-	if errors.As(err, &call) {
-		text = call.Error()
-	}
-	outcome, retryAt := df.OutcomeOf(err)
-	if outcome == df.Refused && !df.IsCode(err, df.CodeUnauthorized) {
-		return Outcome{Status: df.Quarantined, Reason: text}, nil
-	}
-	return Outcome{Status: df.Failed, Error: text, RetryAt: retryAt}, nil
 }

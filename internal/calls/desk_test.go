@@ -148,7 +148,7 @@ func pieces(id string) []Delivery {
 var ann = people.Person{ID: "p", GHLContactID: "g1", AlowareContactID: "7", Phone: customer, Status: people.Active}
 
 // work plays one delivery until it is settled, as its lane would.
-func (w *world) work(d Delivery) Outcome {
+func (w *world) work(d Delivery) effects.Outcome {
 	w.t.Helper()
 	for range 40 {
 		outcome, err := w.desk.Work(w.t.Context(), people.Lease{}, ann, df.Event{ID: "e"}, d)
@@ -161,7 +161,7 @@ func (w *world) work(d Delivery) Outcome {
 		w.now = w.now.Add(effects.DefaultSettle)
 	}
 	w.t.Fatal("the delivery never settled")
-	return Outcome{}
+	return effects.Outcome{}
 }
 
 // D-64…D-70: one call became several notes, or none, depending on what came first.

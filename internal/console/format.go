@@ -41,6 +41,10 @@ func functions(clock df.Clock) template.FuncMap {
 		"named":     func(names map[string]string, id string) named { return named{id, names[id]} },
 		"way":       wayOf,
 		"statuses":  func() []string { return []string{"success", "error", "skipped"} },
+		"moves":     namedMoves,
+		"line":      func(mine bool) SpokenLine { return SpokenLine{Mine: mine} },
+		"blankCall": func() SpokenCall { return SpokenCall{State: "open"} },
+		"money":     func(micros int64) string { return strconv.FormatFloat(float64(micros)/1e6, 'f', 4, 64) },
 		"newAgent":  func() store.Agent { return store.Agent{Active: true} },
 	}
 }
@@ -117,13 +121,13 @@ func span(d time.Duration) string {
 // none of these. The chip's text says the same.
 func tone(status any) string {
 	switch fmt.Sprint(status) {
-	case "done", "success", "ok", "active", "set":
+	case "done", "success", "ok", "active", "set", "settled", "in_force":
 		return "good"
 	case "pending", "processing", "checking":
 		return "busy"
-	case "error", "quarantined", "failed", "revoked", "unsigned", "refused", "not_written", "duplicate", "ambiguous":
+	case "error", "quarantined", "failed", "revoked", "unsigned", "refused", "not_written", "duplicate", "ambiguous", "blocked", "unknown_agent", "ambiguous_agent", "unknown_list", "not_applied":
 		return "bad"
-	case "held", "ping_pong", "missing", "no_phone", "no_key", "not_retired", "expired", "both_changed", "put_back", "ends":
+	case "held", "ping_pong", "missing", "no_phone", "no_key", "not_retired", "expired", "both_changed", "put_back", "ends", "waiting", "braked", "unknown_stage", "unknown_sequence":
 		return "warn"
 	default:
 		return "idle"

@@ -12,6 +12,7 @@ import (
 
 	"github.com/df-middleware/dfm/internal/auth"
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/lists"
 	"github.com/df-middleware/dfm/internal/store"
 )
 
@@ -55,6 +56,12 @@ type Config struct {
 	Version string
 	Started time.Time
 
+	// Lists is the desk of call lists; nil leaves its pages and routes out.
+	Lists *lists.Desk
+	// ListSync says that lists are decided: ENABLE_AGENT_LIST_SYNC.
+	ListSync bool
+	Users    UserBook
+
 	// Guard judges the admin secret of the sign-in form.
 	Guard *auth.Guard
 	// Random makes session ids and form tokens: crypto/rand.Reader.
@@ -66,6 +73,8 @@ type Config struct {
 	// InstallPath begins the connection of our Marketplace app at GHL; "" when
 	// none is configured.
 	InstallPath string
+	// Chat is the conversation with a language model; nil when there is none.
+	Chat Chat
 	// Settings are the effective settings, without what is secret.
 	Settings []Setting
 	// Features add pages of their own.
@@ -168,6 +177,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 	jobs("GET /api/test/connections", s.connections)
 	jobs("POST /api/test/webhooks/{source}", s.sampleWebhook)
 
+	s.registerLists(admin, jobs)
 	s.registerPages(mux)
 
 	mux.Handle("GET /api/metrics", s.Metrics)
