@@ -54,8 +54,8 @@ func (a *App) buildWeb() error {
 		Lists: a.lists.desk, ListSync: a.config.Lists.Sync, Users: a.lists,
 		Keys: a.keys, Decode: decoderOf(routes),
 		Guard: admin, Random: rand.Reader, BaseURL: a.config.BaseURL, Webhooks: webhooksOf(routes),
-		InstallPath: a.installPath(), Settings: a.effective(),
-		Chat: consoleChat{talk, chatDoor{config: a.config.MCP}},
+		RecordingLink: a.recordingLink, InstallPath: a.installPath(), Settings: a.effective(),
+		Chat: consoleChat{talk, chatDoor{config: a.config.MCP}}, Features: []func(*console.Book){a.driftPages},
 	})
 	if err != nil {
 		return err
@@ -65,6 +65,8 @@ func (a *App) buildWeb() error {
 	a.registerCalls(mux, admin.Wrap)
 	a.registerForwards(mux, admin.Wrap)
 	a.registerBroadcasts(mux, admin.Wrap)
+	a.registerDrift(mux, admin.Wrap)
+	a.registerReplays(mux, admin.Wrap)
 	a.servers = append(a.servers, &server{name: "web", address: a.config.WebAddress(), handler: mux, ending: window.Stop})
 	return nil
 }

@@ -106,6 +106,8 @@ func (s *Server) writePages(b *Book) {
 	change("/mappings/changes/{id}/undo", s.undoFromPage)
 	see("/mappings/resolve", s.resolvePage)
 	change("/mappings/resolve", s.resolveFromPage)
+	see("/messages", s.callsPage)
+	see("/calls/{id}", s.callPage)
 	see("/conflicts", s.conflictsPage)
 	see("/issues", s.issuesPage)
 	see("/sync-log", s.syncLogPage)

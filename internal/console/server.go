@@ -75,6 +75,9 @@ type Config struct {
 	InstallPath string
 	// Chat is the conversation with a language model; nil when there is none.
 	Chat Chat
+	// RecordingLink makes a link to a call's recording that ends soon. It may be
+	// nil.
+	RecordingLink func(callID string) string
 	// Settings are the effective settings, without what is secret.
 	Settings []Setting
 	// Features add pages of their own.
@@ -145,7 +148,6 @@ func (s *Server) Register(mux *http.ServeMux) {
 	admin("GET /api/admin/events", s.listEvents)
 	admin("GET /api/admin/events/counts", s.countEvents)
 	admin("GET /api/admin/events/{id}", s.getEvent)
-	admin("POST /api/admin/events/replay", s.replayEvents)
 	admin("POST /api/admin/events/{id}/replay", s.replayEvent)
 	admin("POST /api/admin/events/{id}/release", s.replayEvent)
 	admin("POST /api/admin/events/{id}/quarantine", s.closeEvent(df.Quarantined, "event.quarantine"))
@@ -153,6 +155,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 	admin("GET /api/admin/people", s.listPeople)
 	admin("GET /api/admin/people/{id}", s.getPerson)
 	admin("GET /api/admin/people/{id}/timeline", s.timeline)
+	admin("GET /api/admin/messages", s.listTexts)
 	admin("GET /api/admin/sync-log", s.listSyncLog)
 	admin("GET /api/admin/conflicts", s.listConflicts)
 	admin("GET /api/admin/audit", s.listAudit)

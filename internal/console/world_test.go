@@ -74,7 +74,7 @@ func newWorld(t testing.TB) *world {
 			{Name: "ghl", Source: df.SourceGHL, Paths: []string{"/api/webhooks/ghl"}},
 			{Name: "aloware", Source: df.SourceAloware, Paths: []string{"/api/webhooks/aloware", "/api/integrations/aloware/webhook"}},
 		},
-		InstallPath: "/leadconnector/install", Chat: w.talked,
+		RecordingLink: func(callID string) string { return "/listen/" + callID }, InstallPath: "/leadconnector/install", Chat: w.talked,
 		Settings: []console.Setting{{Name: "WEB_PORT", Value: "3002", Set: true}, {Name: "DF_ADMIN_SECRET", Secret: true, Set: true},
 			{Name: "X_DF_JOBS_SECRET", Secret: true}, {Name: "BASE_URL", Value: hostile, Set: true}},
 	})
