@@ -75,6 +75,7 @@ var reserved = []struct {
 	{"database/sql", []string{"store", "bench"}, "the store is the only seam to the database"},
 	{"github.com/jackc/pgx/v5", []string{"store", "bench"}, "the store is the only seam to the database"},
 	{"modernc.org/sqlite", []string{"store", "bench"}, "the store is the only seam to the database"},
+	{"riverqueue.com/riverui", []string{"store", "console"}, "the job engine is the queue's, and its pages are the console's"},
 	{"github.com/riverqueue/river", []string{"store", "queue", "console", "app"}, "the job engine is the queue's"},
 	{"testing", nil, "production code does not depend on tests"},
 	{"net/http/httptest", []string{"sandbox"}, "production code does not depend on tests"},

@@ -35,7 +35,7 @@ type drawing struct {
 	Empty         bool
 	Summary       string
 	Ticks         []string // from the top down
-	Ends          []any    // labels of the first, the middle and the last point
+	Ends          []any    // labels of the first and the last point
 	Columns       []column
 	Paths         []path2d
 }
@@ -79,7 +79,7 @@ func draw(c Chart) drawing {
 	for i := range n {
 		d.Columns = append(d.Columns, c.column(i, step, top))
 	}
-	for _, i := range []int{0, n / 2, n - 1} {
+	for _, i := range []int{0, n - 1} {
 		d.Ends = append(d.Ends, c.label(i))
 	}
 	if c.Kind == "line" {

@@ -37,6 +37,7 @@ func functions(clock df.Clock) template.FuncMap {
 		"side":      func(name string) df.Side { return df.Side(name) },
 		"draw":      draw,
 		"fact":      factOf,
+		"brief":     brief,
 		"named":     func(names map[string]string, id string) named { return named{id, names[id]} },
 		"way":       wayOf,
 		"statuses":  func() []string { return []string{"success", "error", "skipped"} },
@@ -75,6 +76,18 @@ func when(t any) template.HTML {
 	}
 	utc := at.Format(shownTime) + " UTC"
 	return template.HTML(`<time datetime="` + at.Format(time.RFC3339Nano) + `" title="` + utc + `">` + utc + `</time>`)
+}
+
+// brief shows a time without its date and seconds where the script can tell that
+// they go without saying, and anything else as a fact.
+func brief(value any) any {
+	at, ok := value.(time.Time)
+	if !ok {
+		return factOf(value)
+	}
+	at = at.UTC()
+	return template.HTML(`<time data-brief datetime="` + at.Format(time.RFC3339) + `" title="` + at.Format(shownTime) + ` UTC">` +
+		at.Format("2006-01-02 15:04") + ` UTC</time>`)
 }
 
 // ago shows how long ago something was, with the time itself for hovering.

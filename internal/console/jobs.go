@@ -28,7 +28,32 @@ func (s *Server) lanes(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{"waitingLanes": waiting}, nil
+	found, err := s.Store.LanesThatWait(r.Context(), pageRows)
+	if err != nil {
+		return nil, err
+	}
+	answer := lanesView{WaitingLanes: waiting, Lanes: make([]laneView, len(found))}
+	for i, l := range found {
+		answer.Lanes[i] = laneView{l.Key, l.Queued, l.Nudges, l.Owner, optional(l.LeaseUntil), optional(l.WakeAt), optional(l.RungAt)}
+	}
+	return answer, nil
+}
+
+// lanesView says how much the lanes still have to do, and shows those that have
+// waited longest.
+type lanesView struct {
+	WaitingLanes int64      `json:"waitingLanes"`
+	Lanes        []laneView `json:"lanes"`
+}
+
+type laneView struct {
+	Key        string     `json:"key"`
+	Queued     int64      `json:"queued"`
+	Nudges     int64      `json:"nudges"`
+	Owner      string     `json:"owner"`
+	LeaseUntil *time.Time `json:"leaseUntil"`
+	WakeAt     *time.Time `json:"wakeAt"`
+	RungAt     *time.Time `json:"rungAt"`
 }
 
 // syncContacts makes contacts converge: one, named by an id or a phone, or all.

@@ -148,8 +148,9 @@ type confirmation struct {
 	Back     string
 	Button   string
 	Danger   bool
-	Reason   bool // a reason must be given
-	Overlap  bool // asks how long the old key goes on working
+	Reason   bool              // a reason must be given
+	Overlap  bool              // asks how long the old key goes on working
+	Fields   map[string]string // sent along unseen
 }
 
 func confirm(section string, c confirmation) view {

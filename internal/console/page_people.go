@@ -86,6 +86,7 @@ type held struct {
 type personPageView struct {
 	personDetail
 	Name     string
+	Changes  []changeView // merges and splits
 	Rows     []fieldRow
 	Timeline []timelineEntry
 }
@@ -99,6 +100,13 @@ func (s *Server) personPage(r *http.Request) (view, error) {
 	data.Rows = fieldRows(data.Agreed)
 	if data.Timeline, _, err = listOf[timelineEntry](s.timeline(r)); err != nil {
 		return view{}, err
+	}
+	changes, err := s.Store.PeopleChanges(r.Context(), data.ID, "", 20)
+	if err != nil {
+		return view{}, err
+	}
+	for _, c := range changes {
+		data.Changes = append(data.Changes, viewChange(c))
 	}
 	names, err := s.namesOf(r.Context(), []string{data.ID})
 	if err != nil {

@@ -109,6 +109,7 @@ type Server struct {
 	checks      *checks
 	overview    *overview
 	pulse       *pulse
+	river       *river
 	crossOrigin *http.CrossOriginProtection
 }
 
@@ -124,6 +125,7 @@ func New(config Config) (*Server, error) {
 		}
 	}
 	s.pulse = newPulse(config.Store.Marks, pulseEvery, config.Log)
+	s.river = &river{pages: config.Store.JobPages, log: config.Log}
 	s.book = newBook(s)
 	s.writePages(s.book)
 	var err error
@@ -131,8 +133,12 @@ func New(config Config) (*Server, error) {
 	return s, err
 }
 
-// Stop ends every live stream, so that the HTTP server can shut down.
-func (s *Server) Stop() { s.pulse.stop() }
+// Stop ends every live stream and what River's pages run, so that the HTTP server
+// can shut down.
+func (s *Server) Stop() {
+	s.pulse.stop()
+	s.river.stop()
+}
 
 // Register adds all routes to the mux.
 func (s *Server) Register(mux *http.ServeMux) {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/riverqueue/river"
+	"riverqueue.com/riverui/uiendpoints"
 )
 
 // Row is one row of a result.
@@ -74,6 +75,8 @@ type Engine interface {
 	MigrateJobs(ctx context.Context) error
 	// StartJobs starts a River client that works jobs as configured.
 	StartJobs(ctx context.Context, config *river.Config) (JobClient, error)
+	// JobPages is what River's own pages read and change of the jobs.
+	JobPages() uiendpoints.Bundle
 	// Close ends all connections.
 	Close() error
 }

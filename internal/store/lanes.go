@@ -398,6 +398,34 @@ func (s *Store) FreeLeases(ctx context.Context) error {
 	return err
 }
 
+// LaneRow is a lane that has something to do.
+type LaneRow struct {
+	Key        string
+	Queued     int64  // open events
+	Nudges     int64  // convergences asked for without an event
+	Owner      string // the process that works it; "" for none
+	LeaseUntil time.Time
+	WakeAt     time.Time // not before this time, because its oldest event waits for a retry
+	RungAt     time.Time // when its bell was last rung
+}
+
+// LanesThatWait lists lanes that have something to do: those with the oldest bell
+// first.
+func (s *Store) LanesThatWait(ctx context.Context, limit int) ([]LaneRow, error) {
+	var lanes []LaneRow
+	err := s.Each(ctx, `SELECT key, queued, nudges, owner, lease_until, wake_at, rung_at FROM lanes WHERE queued + nudges > 0
+		ORDER BY rung_at, key LIMIT $1`, []any{max(1, min(limit, 1000))}, func(row Row) error {
+		var l LaneRow
+		err := row.Scan(&l.Key, &l.Queued, &l.Nudges, scanText(&l.Owner), scanTime(&l.LeaseUntil), scanTime(&l.WakeAt), scanTime(&l.RungAt))
+		lanes = append(lanes, l)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list lanes: %w", err)
+	}
+	return lanes, nil
+}
+
 // WaitingLanes counts the lanes that have something to do.
 func (s *Store) WaitingLanes(ctx context.Context) (int64, error) {
 	var n int64

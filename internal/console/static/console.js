@@ -33,7 +33,8 @@
     for (const e of within.querySelectorAll("time[datetime]")) {
       const t = new Date(e.dateTime);
       if (Number.isNaN(t.getTime())) continue;
-      const text = "ago" in e.dataset ? span(Date.now() - t.getTime()) : local(t);
+      let text = "ago" in e.dataset ? span(Date.now() - t.getTime()) : local(t);
+      if ("brief" in e.dataset) text = t.toDateString() === new Date().toDateString() ? text.slice(11, 16) : text.slice(0, 16);
       if (e.textContent !== text) e.textContent = text;
     }
   };

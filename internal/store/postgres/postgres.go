@@ -16,6 +16,8 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivermigrate"
+	"riverqueue.com/riverui"
+	"riverqueue.com/riverui/uiendpoints"
 
 	"github.com/df-middleware/dfm/internal/store"
 )
@@ -142,6 +144,9 @@ func (e *Engine) MigrateJobs(ctx context.Context) error {
 	}
 	return nil
 }
+
+// JobPages implements store.Engine.
+func (e *Engine) JobPages() uiendpoints.Bundle { return riverui.NewEndpoints(e.jobs, nil) }
 
 // StartJobs implements store.Engine.
 func (e *Engine) StartJobs(ctx context.Context, config *river.Config) (store.JobClient, error) {

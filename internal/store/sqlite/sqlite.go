@@ -23,6 +23,8 @@ import (
 	"github.com/riverqueue/river/rivermigrate"
 	driver "modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
+	"riverqueue.com/riverui"
+	"riverqueue.com/riverui/uiendpoints"
 
 	"github.com/df-middleware/dfm/internal/store"
 )
@@ -151,6 +153,9 @@ func (e *Engine) MigrateJobs(ctx context.Context) error {
 	}
 	return nil
 }
+
+// JobPages implements store.Engine.
+func (e *Engine) JobPages() uiendpoints.Bundle { return riverui.NewEndpoints(e.jobs, nil) }
 
 // StartJobs implements store.Engine.
 func (e *Engine) StartJobs(ctx context.Context, config *river.Config) (store.JobClient, error) {
