@@ -68,8 +68,11 @@ func (d *Desk) Work(ctx context.Context, lease people.Lease, id string, announce
 	if err := d.save(ctx, lease, b); err != nil {
 		return effects.Trouble(err)
 	}
+	hash, err := hashOf(Record(id, figures))
 	switch {
-	case !fresh:
+	case err != nil:
+		return effects.Trouble(err)
+	case !fresh && hash == b.RecordHash: // else a turn before this could not write the record
 		return effects.Skipped("superseded: newer figures are known"), nil
 	case d.GHL == nil:
 		return effects.Skipped("GHL is not configured; the figures are kept"), nil
@@ -85,7 +88,7 @@ func (d *Desk) Work(ctx context.Context, lease people.Lease, id string, announce
 }
 
 // figures finds the newest figures. fresh is false when those that are known are
-// newer than everything that was announced.
+// newer than everything that was announced; they are returned then.
 func (d *Desk) figures(ctx context.Context, b *store.Broadcast, announced []Announcement) (f Figures, fresh bool, err error) {
 	var newest, carried *Announcement
 	for i, a := range announced {
@@ -98,6 +101,9 @@ func (d *Desk) figures(ctx context.Context, b *store.Broadcast, announced []Anno
 		}
 	}
 	if newest != nil && newest.At.Before(b.AsOf) {
+		if err := json.Unmarshal([]byte(b.Figures), &f); err != nil {
+			return f, false, fmt.Errorf("read a broadcast's figures: %w", err)
+		}
 		return f, false, nil
 	}
 	origin := "payload"

@@ -208,3 +208,25 @@ func TestWithoutFiguresOrGHL(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 }
+
+// What Verity was asked for is truer than the announcement that made us ask; a
+// record that could not be written at once is written all the same.
+func TestFiguresOfVeritysAreShownThoughGHLFailsAtFirst(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, storetest.SQLite(t))
+	w.now, w.verity = noon.Add(time.Hour), Figures{Sent: 44}
+	failures := 1
+	w.fault = func(call string) string {
+		if call == "find" && failures > 0 {
+			failures--
+			return "before"
+		}
+		return ""
+	}
+	if o := w.work("b6", told(1, -1)); o.Status != df.Done || w.sent("b6") != int64(44) || w.asked != 1 {
+		t.Errorf("%+v, %v, asked %d times", o, w.records, w.asked)
+	}
+	if o := w.work("b6", told(1, -1)); o.Status != df.Skipped || w.writes != 1 {
+		t.Errorf("the same again: %+v, %d writes", o, w.writes)
+	}
+}
