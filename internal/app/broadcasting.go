@@ -64,7 +64,7 @@ func (s *syncing) announced(ctx context.Context, turn store.Turn, id string) ([]
 
 // announcementIn is what an event says about a broadcast.
 func announcementIn(e df.Event) broadcasts.Announcement {
-	a := broadcasts.Announcement{EventID: e.ID, At: e.Notice.OccurredAt}
+	a := broadcasts.Announcement{EventID: e.ID, At: e.Notice.OccurredAt, Heard: e.ReceivedAt}
 	if a.At.IsZero() || a.At.After(e.ReceivedAt) { // nothing is true before it happens
 		a.At = e.ReceivedAt
 	}
