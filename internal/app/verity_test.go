@@ -93,6 +93,7 @@ func TestAForwardThatFailsIsSeenAndTriedAgainByHand(t *testing.T) {
 			}
 			return nil
 		})
+		w.diedOnItsLastTry(t, id)
 		for path, want := range map[string]int{"/api/admin/forwards?status=odd": 400, "/api/admin/forwards?limit=1": 200} {
 			if status, body := w.admin(t, path); status != want {
 				t.Errorf("%s: %d %s", path, status, body)
@@ -105,6 +106,35 @@ func TestAForwardThatFailsIsSeenAndTriedAgainByHand(t *testing.T) {
 			t.Errorf("an event that is not there any more: %v", err)
 		}
 	})
+}
+
+// diedOnItsLastTry leaves a forward without a job, as a process does that dies
+// then: it can be tried again by hand, and is given up by itself.
+func (w textingWorld) diedOnItsLastTry(t *testing.T, id string) {
+	t.Helper()
+	old := w.app.clock().Add(-48 * time.Hour)
+	forget := func() {
+		if _, err := w.app.store.Exec(t.Context(), "UPDATE forwards SET status = 'failed', updated_at = $2 WHERE event_id = $1", id, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	forget()
+	if status, body := w.asks(t, "/api/admin/forwards/"+id+"/retry", nil); status != 200 {
+		t.Errorf("one of which nothing is heard: %d %s", status, body)
+	}
+	eventually(t, 10*time.Second, func() error {
+		if f, err := store.ForwardOf(t.Context(), w.app.store, id); err != nil || f.Status != store.ForwardDone {
+			return fmt.Errorf("%+v, %v", f, err)
+		}
+		return nil
+	})
+	forget()
+	if err := w.app.prune(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := store.ForwardOf(t.Context(), w.app.store, id); err != nil || f.Status != store.ForwardGivenUp || f.Error == "" {
+		t.Errorf("%+v, %v", f, err)
+	}
 }
 
 func TestABroadcastBecomesOneRecord(t *testing.T) {
