@@ -24,10 +24,10 @@ var arrows = map[string][]string{
 	"cmd": {"app", "df"},
 	"app": {
 		"aloware", "auth", "broadcasts", "calls", "consent", "console", "converge", "df", "effects", "egress", "ghl", "inbox",
-		"lists", "messages", "observe", "people", "queue", "sandbox", "store", "texting", "verity",
+		"lists", "messages", "observe", "people", "queue", "reconcile", "replay", "sandbox", "store", "texting", "verity",
 	},
 
-	"console": {"auth", "consent", "converge", "df", "lists", "observe", "people", "queue", "store"},
+	"console": {"auth", "calls", "consent", "converge", "df", "lists", "observe", "people", "queue", "store"},
 	"verity":  {"auth", "consent", "converge", "df", "egress", "observe", "people", "queue", "store"},
 	"inbox":   {"auth", "consent", "converge", "df", "observe", "people", "queue", "store"},
 
@@ -40,6 +40,8 @@ var arrows = map[string][]string{
 	"people":     {"df", "observe", "queue", "store"},
 	"auth":       {"df", "egress", "observe", "store"},
 	"lists":      {"consent", "df", "observe", "people", "store"},
+	"reconcile":  {"consent", "converge", "df", "observe", "people", "queue", "store"},
+	"replay":     {"converge", "df", "people", "store"},
 
 	"queue": {"df", "observe", "store"},
 	"store": {"df", "observe"},

@@ -70,7 +70,7 @@ func (a *App) verifier() (*auth.Verifier, error) {
 		return nil, err
 	}
 	return auth.NewVerifier(auth.VerifierConfig{
-		Issuer: c.Issuer, Keys: keys, Parties: c.AuthorizedParties, Machines: c.Machines, Clock: a.clock,
+		Issuer: c.Issuer, Keys: keys, Parties: c.AuthorizedParties, Machines: c.Machines, OAuth: a.oauth(), Clock: a.clock,
 		OnRefuse: a.metrics.TokenRefused,
 	})
 }

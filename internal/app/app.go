@@ -48,6 +48,8 @@ type App struct {
 	texts   *texts
 	lists   *listing
 	calls   *calling
+	sweeps  *sweeping
+	replays *replaying
 	verity  *verity.Client    // our own door to Verity, beside the gateway's
 	token   *auth.TokenKeeper // of our own token for Verity, nil when none is configured
 	// recordings is the way to the audio of calls.
@@ -74,6 +76,7 @@ type server struct {
 	name     string
 	address  string
 	handler  http.Handler
+	ending   func() // ends what would keep a shutdown waiting; nil when nothing does
 	listener net.Listener
 	http     *http.Server
 }
@@ -124,7 +127,7 @@ func New(ctx context.Context, config Config, options Options) (*App, error) {
 
 // build makes the parts that the roles need, top to bottom.
 func (a *App) build() error {
-	for _, step := range []func() error{a.buildAuth, a.buildToken, a.buildSync, a.buildConsent, a.buildVerity, a.buildTexts, a.buildCalls, a.buildBroadcasts, a.buildLists, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb, a.buildStatus} {
+	for _, step := range []func() error{a.buildAuth, a.buildToken, a.buildSync, a.buildConsent, a.buildVerity, a.buildTexts, a.buildCalls, a.buildBroadcasts, a.buildLists, a.buildSweeps, a.buildReplays, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb, a.buildStatus} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -153,6 +156,8 @@ func (a *App) start(ctx context.Context) error {
 	a.startAuth()
 	if a.config.Has(RoleWeb) {
 		a.running.Go(func() { a.spill.Run(background, accepting{a.store, a}, a.clock) })
+		a.running.Go(func() { a.sweepOnDemand(background) })
+		a.running.Go(func() { a.replayOnDemand(background) })
 	}
 	if a.config.Has(RoleWorker) {
 		a.running.Go(func() { a.beat(background) })
@@ -232,6 +237,9 @@ func (a *App) listen(s *server) error {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	if s.ending != nil {
+		s.http.RegisterOnShutdown(s.ending)
 	}
 	a.running.Go(func() {
 		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

@@ -64,6 +64,7 @@ type Config struct {
 	Chat    ChatConfig
 	Consent consent.Policy
 	Calls   CallsConfig
+	Sweeps  SweepsConfig
 
 	SourceOfTruth string
 	RetryLimit    int
@@ -128,6 +129,7 @@ type MCPConfig struct {
 	DomainsOf     map[string][]string // the only domains of a caller
 	RatePerMinute int                 // calls of tools by one caller; 0 sets no limit
 	MaxResult     int                 // bytes of an answer
+	OAuthClients  []string            // Clerk OAuth applications whose access tokens are for us
 }
 
 // ClerkConfig is how callers are verified and how our own token is got.
@@ -178,6 +180,7 @@ func Load(lookup Lookup) (Config, error) {
 		Lists:         s.lists(),
 		Consent:       s.consentPolicy(),
 		Calls:         s.calls(),
+		Sweeps:        s.sweeps(),
 		MCP:           s.mcp(),
 		Chat:          s.chat(),
 		SourceOfTruth: s.oneOf("CONTACT_SOURCE_OF_TRUTH", "merge", "merge", "ghl", "aloware"),
@@ -403,6 +406,7 @@ func (s *settings) mcp() MCPConfig {
 		Unconfirmed:   s.list("DFM_MCP_UNCONFIRMED_CALLERS"),
 		DomainsOf:     s.manyPairs("DFM_MCP_CALLER_DOMAINS", "must be a comma list of caller=domain, such as stdio=comms"),
 		RatePerMinute: s.number("DFM_MCP_RATE_PER_MINUTE", 600, 0, 1_000_000),
+		OAuthClients:  s.list("DFM_MCP_OAUTH_CLIENTS"),
 		MaxResult:     s.number("DFM_MCP_MAX_RESULT", 60_000, 1_000, 10_000_000),
 	}
 	for _, method := range c.Methods {

@@ -196,7 +196,7 @@ func (g *ghlOpportunities) names(ctx context.Context, o ghl.Opportunity) (pipeli
 	}
 }
 
-// Users implements console.Directory: the users of both systems.
+// Users implements console.UserBook: the users of both systems.
 func (l *listing) Users(ctx context.Context) (fromGHL, fromAloware []lists.User, err error) {
 	if l.sync.ghl == nil || l.sync.aloware == nil {
 		return nil, nil, badRequest("agents are matched between GoHighLevel and Aloware; configure both first")

@@ -105,10 +105,21 @@ func (a *App) registerMCP(mux *http.ServeMux) {
 		BaseURL:      a.config.BaseURL, Origins: a.config.CORSOrigins,
 		AnyHost: a.config.BaseURL == "" && !loopback(a.config.Host),
 	}
-	if a.config.Clerk.Issuer != "" {
+	// Clerk's authorization server gives out OAuth access tokens. It is named
+	// only when there are some that we take.
+	if a.config.Clerk.Issuer != "" && len(a.config.MCP.OAuthClients) > 0 {
 		door.Issuers = []string{a.config.Clerk.Issuer}
 	}
 	a.gateway.mcp.server.Register(mux, door)
+}
+
+// oauth says which OAuth access tokens of our Clerk instance are for us.
+func (a *App) oauth() auth.OAuth {
+	o := auth.OAuth{Clients: a.config.MCP.OAuthClients}
+	if a.config.BaseURL != "" {
+		o.Resource = a.config.BaseURL + mcp.Path
+	}
+	return o
 }
 
 func loopback(host string) bool {
@@ -134,7 +145,7 @@ type mcpDoor struct {
 // authenticate takes an API key with the scope mcp, or a Clerk token.
 func (d mcpDoor) authenticate(ctx context.Context, token string) (mcp.Caller, error) {
 	if d.verifier != nil && strings.Count(token, ".") == 2 {
-		id, err := d.verifier.Verify(ctx, token, auth.SessionOrMachine)
+		id, err := d.verifier.Verify(ctx, token, auth.AnyCaller)
 		if err == nil {
 			return d.person(id), nil
 		}

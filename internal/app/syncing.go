@@ -61,12 +61,17 @@ func (a *App) buildSync() error {
 	s.converger = &converge.Converger{
 		Sides:  sides,
 		Ledger: converge.Stored{Store: a.store, Clock: a.clock, NewID: a.newID, Breaker: limits.Breaker},
-		People: &people.Directory{Registry: people.Stored{Store: a.store, Linked: linked(a.clock)}, Clock: a.clock, NewID: a.newID},
+		People: a.directory(),
 		Rules:  converge.Rules{Policy: policy}, Limits: limits, Clock: a.clock, Log: a.log,
 	}
 	s.handler = &converge.Handler{Converger: s.converger}
 	a.sync = s
 	return nil
+}
+
+// directory decides who is who.
+func (a *App) directory() *people.Directory {
+	return &people.Directory{Registry: people.Stored{Store: a.store, Linked: linked(a.clock)}, Clock: a.clock, NewID: a.newID}
 }
 
 func (a *App) buildGHL(s *syncing) error {

@@ -49,13 +49,13 @@ func (a *App) buildWeb() error {
 	}
 	talk.Register(mux)
 	window, err := console.New(console.Config{
-		Store: a.store, Sync: a.sync, Clock: a.clock, Log: a.log, Admin: admin.Wrap, Jobs: jobs.Wrap,
+		Store: a.store, Sync: a.sync, People: a.directory(), Clock: a.clock, Log: a.log, Admin: admin.Wrap, Jobs: jobs.Wrap,
 		Connections: a.Connections, Sample: a.sample, Metrics: a.metrics.Handler(), Version: a.version, Started: a.clock(),
-		Lists: a.lists.desk, ListSync: a.config.Lists.Sync, Directory: a.lists,
+		Lists: a.lists.desk, ListSync: a.config.Lists.Sync, Users: a.lists,
 		Keys: a.keys, Decode: decoderOf(routes),
 		Guard: admin, Random: rand.Reader, BaseURL: a.config.BaseURL, Webhooks: webhooksOf(routes),
-		InstallPath: a.installPath(), Settings: a.effective(),
-		Chat: consoleChat{talk, chatDoor{config: a.config.MCP}},
+		RecordingLink: a.recordingLink, InstallPath: a.installPath(), Settings: a.effective(),
+		Chat: consoleChat{talk, chatDoor{config: a.config.MCP}}, Features: []func(*console.Book){a.driftPages},
 	})
 	if err != nil {
 		return err
@@ -65,7 +65,9 @@ func (a *App) buildWeb() error {
 	a.registerCalls(mux, admin.Wrap)
 	a.registerForwards(mux, admin.Wrap)
 	a.registerBroadcasts(mux, admin.Wrap)
-	a.servers = append(a.servers, &server{name: "web", address: a.config.WebAddress(), handler: mux})
+	a.registerDrift(mux, admin.Wrap)
+	a.registerReplays(mux, admin.Wrap)
+	a.servers = append(a.servers, &server{name: "web", address: a.config.WebAddress(), handler: mux, ending: window.Stop})
 	return nil
 }
 

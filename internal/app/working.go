@@ -21,8 +21,11 @@ func (a *App) buildQueue() error {
 	schedules := []queue.Schedule{
 		{Name: "process-pending", Every: 5 * time.Minute, Run: a.ringPending},
 		{Name: "prune", Every: time.Hour, Run: a.prune},
+		{Name: "figures", Every: time.Minute, Run: a.keepFigures},
 		{Name: "late-consent", Every: 15 * time.Minute, Run: a.lateConsent},
+		a.replaySchedule(),
 	}
+	schedules = append(schedules, a.sweepSchedule()...)
 	if a.config.Lists.Sync {
 		schedules = append(schedules, queue.Schedule{Name: "lists", Every: 5 * time.Minute, Run: a.lists.desk.Converge})
 	}
@@ -56,10 +59,16 @@ func (a *App) ringPending(ctx context.Context) error {
 	return err
 }
 
+// findingsFor is how long it is remembered which webhooks were missed.
+const findingsFor = 90 * 24 * time.Hour
+
 // prune forgets what only the running system needs.
 func (a *App) prune(ctx context.Context) error {
 	now := a.clock()
 	if _, err := a.store.PruneDedupe(ctx, now); err != nil {
+		return err
+	}
+	if _, err := a.store.PruneFindings(ctx, now.Add(-findingsFor)); err != nil {
 		return err
 	}
 	if err := a.store.PruneChats(ctx, now.Add(-a.config.Chat.Retention)); err != nil {

@@ -163,6 +163,7 @@ type work struct {
 	event df.Event
 	call  store.Call
 	facts Facts
+	noLog bool // nobody may log calls; the note is all that tells of this one
 }
 
 // show brings GHL to what is known. Its parts do not wait for each other: a log
@@ -187,14 +188,21 @@ func (w *work) show(ctx context.Context) (effects.Outcome, error) {
 // log adds the call log, once.
 func (w *work) log(ctx context.Context) error {
 	direction := w.facts.Get(Direction)
-	if w.call.GHLMessageID != "" || !w.GHL.CanLog() || direction == "" {
+	w.noLog = w.call.GHLMessageID == "" && !w.GHL.CanLog()
+	if w.call.GHLMessageID != "" || w.noLog || direction == "" {
 		return nil
 	}
 	log := Log{ContactID: w.call.GHLContactID, CallID: w.call.ID, Direction: direction, Customer: w.call.Phone,
 		Line: df.Phone(w.facts.Get(Line)), Status: LogStatus(w.facts), At: w.call.StartedAt}
-	return w.once(ctx, "log_call", func(ctx context.Context) (string, error) { return w.GHL.LogCall(ctx, log) },
+	err := w.once(ctx, "log_call", func(ctx context.Context) (string, error) { return w.GHL.LogCall(ctx, log) },
 		func(ctx context.Context) (string, error) { return w.GHL.LoggedCall(ctx, log.ContactID, log.CallID) },
 		func(id string) { w.call.GHLMessageID = id })
+	if df.IsCode(err, df.CodeUnconfigured) {
+		// The app is not installed, or not any more. The next delivery asks
+		// again, and a replay does.
+		w.noLog, err = true, nil
+	}
+	return err
 }
 
 // once brings one of the call's effects about and keeps its id with the call.
@@ -267,11 +275,16 @@ func (w *work) attach(ctx context.Context) error {
 	if w.call.Attached || w.call.GHLMessageID == "" || link == "" {
 		return nil
 	}
-	if err := w.GHL.Attach(ctx, w.call.GHLMessageID, link); err != nil {
+	row := w.row("call_recording", w.call.GHLMessageID)
+	err := w.GHL.Attach(ctx, w.call.GHLMessageID, link)
+	if outcome, _ := df.OutcomeOf(err); outcome == df.Refused && !df.IsCode(err, df.CodeUnauthorized) {
+		// This log takes none. The link stands in the note.
+		row.Status, row.Message = "skipped", effects.Safe(err)
+	} else if err != nil {
 		return err
 	}
 	w.call.Attached = true
-	return w.save(ctx, w.lease, w.call, []store.SyncRow{w.row("call_recording", w.call.GHLMessageID)})
+	return w.save(ctx, w.lease, w.call, []store.SyncRow{row})
 }
 
 // tag gives the contact the call's tags. Those that this call had given and that
@@ -313,7 +326,10 @@ func without(tags, others []string) []string {
 
 // row is a line of the sync log about the call.
 func (w *work) row(entity, target string) store.SyncRow {
-	now := w.Clock()
-	return store.SyncRow{ID: w.NewID(), Direction: df.AlowareToGHL, EntityType: entity, EntityID: w.call.ID, SourceID: w.call.ID,
+	now, message := w.Clock(), ""
+	if w.noLog {
+		message = "no call log: GHL_CALL_PROVIDER_ID is not set, or our app is not installed"
+	}
+	return store.SyncRow{ID: w.NewID(), Direction: df.AlowareToGHL, Message: message, EntityType: entity, EntityID: w.call.ID, SourceID: w.call.ID,
 		TargetID: target, Status: "success", StartedAt: now, FinishedAt: now, CorrelationID: w.event.ID, PersonID: w.call.PersonID}
 }

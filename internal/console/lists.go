@@ -14,8 +14,8 @@ import (
 	"github.com/df-middleware/dfm/internal/store"
 )
 
-// Directory tells the users of both systems.
-type Directory interface {
+// UserBook tells the users of both systems.
+type UserBook interface {
 	Users(ctx context.Context) (ghl, aloware []lists.User, err error)
 }
 

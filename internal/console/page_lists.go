@@ -75,7 +75,7 @@ func (s *Server) listsPage(r *http.Request) (view, error) {
 	data := listsView{Tabs: s.listTabs(r, len(waiting)), Proof: proof, Waiting: waiting, On: s.ListSync, Agents: agents,
 		ListKeys: s.Lists.Vocabulary.ListKeys, Tiles: proofTiles(proof), Empty: Empty{Title: "No list is known yet",
 			Text: "Make the lists in Aloware by hand, called DF_<AGENT>_<LIST>, and enter their ids below: Aloware's API neither makes nor shows lists."}}
-	return view{template: "lists.html", title: "Lists", section: "lists", live: true, data: data}, err
+	return view{template: "lists.html", title: "Lists", section: "lists", data: data}, err
 }
 
 func proofTiles(p lists.Proof) []Tile {
@@ -150,7 +150,7 @@ func (s *Server) listPage(r *http.Request) (view, error) {
 		ids[i] = d.PersonID
 	}
 	data.Names, err = s.namesOf(r.Context(), ids)
-	return view{template: "list.html", title: data.Name, section: "lists", live: true, data: data}, err
+	return view{template: "list.html", title: data.Name, section: "lists", data: data}, err
 }
 
 func (s *Server) confirmDeleteList(r *http.Request) (view, error) {

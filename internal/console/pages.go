@@ -36,6 +36,7 @@ type view struct {
 	title    string
 	section  string // the entry of the menu that is lit
 	live     bool   // whether the page keeps itself fresh
+	watch    string // the topics of live.go that it shows; "" for any
 	data     any
 
 	redirect string
@@ -52,6 +53,7 @@ type screen struct {
 	Role                     Role
 	Version                  string
 	Live                     bool
+	Watch                    string
 	Menu                     []Group
 	Data                     any
 }
@@ -94,6 +96,8 @@ func (s *Server) writePages(b *Book) {
 	see("/people", s.peoplePage)
 	see("/people/{id}", s.personPage)
 	change("/people/{id}/converge", s.convergePerson)
+	see("/messages", s.callsPage)
+	see("/calls/{id}", s.callPage)
 	see("/conflicts", s.conflictsPage)
 	see("/issues", s.issuesPage)
 	see("/sync-log", s.syncLogPage)
@@ -118,6 +122,7 @@ func (s *Server) writePages(b *Book) {
 	b.form(Viewer, "/sign-out", s.signOut)
 	b.serve("/", Viewer, s.page(s.nothingHere))
 	b.serve("GET /events/{id}/raw", Viewer, http.HandlerFunc(s.rawEvent))
+	b.serve("GET /live", Viewer, http.HandlerFunc(s.live))
 	b.open("GET /sign-in", s.signInPage)
 	b.open("POST /sign-in", s.signIn)
 	b.open("GET /static/{file}", s.static)
@@ -245,7 +250,7 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, v vi
 	who := visitorOf(r)
 	around := screen{
 		Title: v.title, Section: v.section, Template: v.template, Actor: who.actor, CSRF: who.csrf, Role: who.role,
-		Version: s.Version, Live: v.live, Data: v.data,
+		Version: s.Version, Live: v.live, Watch: v.watch, Data: v.data,
 	}
 	refresh := r.Header.Get("If-None-Match")
 	if who.actor != "" {

@@ -32,10 +32,10 @@ func (s *Server) seedAgents(r *http.Request) (any, error) {
 
 func (s *Server) seed(r *http.Request, dryRun bool) (seedView, error) {
 	answer := seedView{DryRun: dryRun, Created: []agentView{}, Updated: []agentView{}}
-	if s.Directory == nil {
+	if s.Users == nil {
 		return answer, invalid("neither GoHighLevel nor Aloware is configured")
 	}
-	ghl, aloware, err := s.Directory.Users(r.Context())
+	ghl, aloware, err := s.Users.Users(r.Context())
 	if err != nil {
 		return answer, upstreamTrouble(err)
 	}

@@ -37,8 +37,10 @@ type Syncer interface {
 type Config struct {
 	Store *store.Store
 	Sync  Syncer
-	Clock df.Clock
-	Log   *slog.Logger
+	// People merges and splits people.
+	People Directory
+	Clock  df.Clock
+	Log    *slog.Logger
 	// Admin and Jobs wrap handlers that need the admin secret, or either of
 	// the two secrets.
 	Admin, Jobs func(http.Handler) http.Handler
@@ -57,8 +59,8 @@ type Config struct {
 	// Lists is the desk of call lists; nil leaves its pages and routes out.
 	Lists *lists.Desk
 	// ListSync says that lists are decided: ENABLE_AGENT_LIST_SYNC.
-	ListSync  bool
-	Directory Directory
+	ListSync bool
+	Users    UserBook
 
 	// Guard judges the admin secret of the sign-in form.
 	Guard *auth.Guard
@@ -73,6 +75,9 @@ type Config struct {
 	InstallPath string
 	// Chat is the conversation with a language model; nil when there is none.
 	Chat Chat
+	// RecordingLink makes a link to a call's recording that ends soon. It may be
+	// nil.
+	RecordingLink func(callID string) string
 	// Settings are the effective settings, without what is secret.
 	Settings []Setting
 	// Features add pages of their own.
@@ -103,6 +108,7 @@ type Server struct {
 	sessions    *sessions
 	checks      *checks
 	overview    *overview
+	pulse       *pulse
 	crossOrigin *http.CrossOriginProtection
 }
 
@@ -117,12 +123,16 @@ func New(config Config) (*Server, error) {
 			return nil, fmt.Errorf("trust our own address: %w", err)
 		}
 	}
+	s.pulse = newPulse(config.Store.Marks, pulseEvery, config.Log)
 	s.book = newBook(s)
 	s.writePages(s.book)
 	var err error
 	s.templates, err = s.book.parse(functions(config.Clock))
 	return s, err
 }
+
+// Stop ends every live stream, so that the HTTP server can shut down.
+func (s *Server) Stop() { s.pulse.stop() }
 
 // Register adds all routes to the mux.
 func (s *Server) Register(mux *http.ServeMux) {
@@ -132,7 +142,6 @@ func (s *Server) Register(mux *http.ServeMux) {
 	admin("GET /api/admin/events", s.listEvents)
 	admin("GET /api/admin/events/counts", s.countEvents)
 	admin("GET /api/admin/events/{id}", s.getEvent)
-	admin("POST /api/admin/events/replay", s.replayEvents)
 	admin("POST /api/admin/events/{id}/replay", s.replayEvent)
 	admin("POST /api/admin/events/{id}/release", s.replayEvent)
 	admin("POST /api/admin/events/{id}/quarantine", s.closeEvent(df.Quarantined, "event.quarantine"))
@@ -140,8 +149,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 	admin("GET /api/admin/people", s.listPeople)
 	admin("GET /api/admin/people/{id}", s.getPerson)
 	admin("GET /api/admin/people/{id}/timeline", s.timeline)
-	admin("GET /api/admin/mappings", s.listPeople)
-	admin("POST /api/admin/mappings/repair", s.repairMapping)
+	admin("GET /api/admin/messages", s.listTexts)
 	admin("GET /api/admin/sync-log", s.listSyncLog)
 	admin("GET /api/admin/conflicts", s.listConflicts)
 	admin("GET /api/admin/audit", s.listAudit)
@@ -156,6 +164,8 @@ func (s *Server) Register(mux *http.ServeMux) {
 	admin("POST /api/admin/keys/{id}/rotate", s.rotateKey)
 	admin("DELETE /api/admin/keys/{id}", s.revokeKey)
 	admin("GET /api/admin/verify-connections", s.connections)
+
+	s.registerMappings(admin)
 
 	jobs("GET /api/jobs/process-pending", s.processPending)
 	jobs("POST /api/jobs/process-pending", s.processPending)

@@ -21,6 +21,7 @@ import (
 	"github.com/df-middleware/dfm/internal/auth"
 	"github.com/df-middleware/dfm/internal/console"
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/people"
 	"github.com/df-middleware/dfm/internal/store"
 	"github.com/df-middleware/dfm/internal/store/storetest"
 )
@@ -66,14 +67,14 @@ func newWorld(t testing.TB) *world {
 		Doors: []auth.Door{{Actor: "admin", Header: auth.AdminHeader, Secret: adminSecret}}})
 	var err error
 	w.console, err = console.New(console.Config{
-		Store: w.store, Sync: w, Clock: w.clock.now, Log: log, Admin: guard.Wrap, Jobs: guard.Wrap, Guard: guard, Random: rand.Reader,
+		Store: w.store, Sync: w, People: &people.Directory{Registry: people.Stored{Store: w.store}, Clock: w.clock.now, NewID: df.IDs(w.clock.now)}, Clock: w.clock.now, Log: log, Admin: guard.Wrap, Jobs: guard.Wrap, Guard: guard, Random: rand.Reader,
 		Connections: w.check, Keys: keys, Metrics: http.NotFoundHandler(), Version: "1.2.3", Started: w.clock.now(),
-		Decode: func(e df.Event) df.Notice { return e.Notice }, Lists: w.desk(), ListSync: true, Directory: w,
+		Decode: func(e df.Event) df.Notice { return e.Notice }, Lists: w.desk(), ListSync: true, Users: w,
 		Webhooks: []console.Webhook{
 			{Name: "ghl", Source: df.SourceGHL, Paths: []string{"/api/webhooks/ghl"}},
 			{Name: "aloware", Source: df.SourceAloware, Paths: []string{"/api/webhooks/aloware", "/api/integrations/aloware/webhook"}},
 		},
-		InstallPath: "/leadconnector/install", Chat: w.talked,
+		RecordingLink: func(callID string) string { return "/listen/" + callID }, InstallPath: "/leadconnector/install", Chat: w.talked,
 		Settings: []console.Setting{{Name: "WEB_PORT", Value: "3002", Set: true}, {Name: "DF_ADMIN_SECRET", Secret: true, Set: true},
 			{Name: "X_DF_JOBS_SECRET", Secret: true}, {Name: "BASE_URL", Value: hostile, Set: true}},
 	})

@@ -447,3 +447,30 @@ func TestNobodyWhoSaidStopIsEnrolled(t *testing.T) {
 		t.Errorf("still in a sequence: %v", k.dialer.calls)
 	}
 }
+
+// Turning sequences on texts many at once, and waits for approval; statuses that
+// people set are daily work, however many.
+func TestEnrolmentsThatNobodyAskedForJustNowAreHeldLikeMoves(t *testing.T) {
+	k := newKit(t, storetest.SQLite(t))
+	k.desk.Sequences, k.desk.Brake = Sequences{"Hot": {ID: "7"}}, Brake{Percent: 20, Least: 2}
+	enrolled := func(from, to int, eventID string) (n int) {
+		for i := from; i <= to; i++ {
+			p := k.person(i)
+			turn := k.withStatus(k.turn(p, "DANA"), "Hot")
+			turn.EventID = eventID
+			k.must(k.follow(turn))
+			if k.dialer.sequences[string(p.Phone)] == "7" {
+				n++
+			} else if k.explain(p).State != Braked {
+				t.Errorf("%+v", k.explain(p))
+			}
+		}
+		return n
+	}
+	if n := enrolled(1, 5, "event"); n != 5 {
+		t.Errorf("%d of 5 were enrolled by events", n)
+	}
+	if n := enrolled(6, 10, ""); n != 2 {
+		t.Errorf("%d of 5 were enrolled by a sweep, want 2", n)
+	}
+}

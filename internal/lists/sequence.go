@@ -197,7 +197,9 @@ func refusedSequence(id string) Problem {
 // enter puts the person into a sequence. An earlier try that got no answer shows
 // by Aloware's refusing somebody who is in it already.
 func (d *Desk) enter(ctx context.Context, w *work, to Sequence) (done bool, err error) {
-	if w.enrolment.Entering == "" {
+	// What an event asks for is daily work. What nobody did just now comes from
+	// a setting or a sweep, and may text everybody.
+	if w.enrolment.Entering == "" && w.turn.EventID == "" {
 		held, err := d.braked(ctx, w)
 		if held || err != nil {
 			return true, err

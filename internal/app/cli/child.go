@@ -59,7 +59,7 @@ func newChild(world *sandbox.World, folder, logFile string) (*child, error) {
 		"DF_ADMIN_SECRET": demoAdmin, "DF_MIDDLEWARE_API_KEY": demoKey,
 		"DF_ENCRYPTION_KEY": "ZGVtby1vbmx5LWRlbW8tb25seS1kZW1vLW9ubHktISE=",
 		// The sandbox has no budget to protect, and the story no time to lose.
-		"GHL_RATE_PER_10S": "20000", "ALOWARE_RATE_PER_SECOND": "2000", "JOB_RETRY_DELAY": "300ms", "LOG_FORMAT": "text", "DFM_MCP_TOOLS": "all",
+		"GHL_RATE_PER_10S": "20000", "ALOWARE_RATE_PER_SECOND": "2000", "JOB_RETRY_DELAY": "300ms", "LOG_FORMAT": "text", "RECONCILE_INTERVAL": "0", "DFM_MCP_TOOLS": "all",
 		"ENABLE_POWER_DIALER_LISTS": "true",
 	} {
 		settings[name] = value
