@@ -114,6 +114,14 @@ func (w textingWorld) diedOnItsLastTry(t *testing.T, id string) {
 	t.Helper()
 	old := w.app.clock().Add(-48 * time.Hour)
 	forget := func() {
+		eventually(t, 10*time.Second, func() error { // no job is left, as with a process that died
+			var left int
+			err := w.app.store.Row(t.Context(), "SELECT count(*) FROM river_job WHERE kind = 'task' AND state NOT IN ('completed', 'cancelled', 'discarded')").Scan(&left)
+			if err != nil || left > 0 {
+				return fmt.Errorf("%d jobs, %v", left, err)
+			}
+			return nil
+		})
 		if _, err := w.app.store.Exec(t.Context(), "UPDATE forwards SET status = 'failed', updated_at = $2 WHERE event_id = $1", id, old); err != nil {
 			t.Fatal(err)
 		}
@@ -172,6 +180,10 @@ func TestABroadcastBecomesOneRecord(t *testing.T) {
 		}
 		if status, body := w.admin(t, "/api/admin/broadcasts"); status != 200 || !strings.Contains(string(body), `"nextCursor":null`) {
 			t.Errorf("%d %s", status, body)
+		}
+		calls := w.World.Calls()["ghl"]
+		if made, changed := calls["create record"], calls["update record"]; made != 1 || changed < 1 || changed > 2 {
+			t.Errorf("%d records were made and %d times changed: %v", made, changed, calls)
 		}
 	})
 }
