@@ -12,6 +12,7 @@ import (
 
 	"github.com/df-middleware/dfm/internal/consent"
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/retention"
 	"github.com/df-middleware/dfm/internal/verity/catalogue"
 )
 
@@ -65,6 +66,8 @@ type Config struct {
 	Consent consent.Policy
 	Calls   CallsConfig
 	Sweeps  SweepsConfig
+
+	Retention retention.Policy
 
 	SourceOfTruth string
 	RetryLimit    int
@@ -181,6 +184,7 @@ func Load(lookup Lookup) (Config, error) {
 		Consent:       s.consentPolicy(),
 		Calls:         s.calls(),
 		Sweeps:        s.sweeps(),
+		Retention:     s.retention(),
 		MCP:           s.mcp(),
 		Chat:          s.chat(),
 		SourceOfTruth: s.oneOf("CONTACT_SOURCE_OF_TRUTH", "merge", "merge", "ghl", "aloware"),

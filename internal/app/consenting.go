@@ -80,19 +80,38 @@ func (a alowareConsent) RemoveFromAllLists(ctx context.Context, contactID string
 }
 
 // linked makes the systems be told that had nobody with the person's numbers
-// until now. It runs in the transaction that links a contact.
-func linked(clock df.Clock) func(context.Context, store.Tx, people.Person) error {
-	return func(ctx context.Context, tx store.Tx, p people.Person) error {
-		for _, phone := range append([]df.Phone{p.Phone}, p.OtherPhones...) {
-			if phone == "" {
-				continue
-			}
-			if err := consent.Reopen(ctx, tx, phone, clock()); err != nil {
-				return err
-			}
+// until now, or whose contact was forgotten with an erasure. It runs in the
+// transaction that links a contact.
+func (a *App) linked(ctx context.Context, tx store.Tx, p people.Person) error {
+	for _, phone := range append([]df.Phone{p.Phone}, p.OtherPhones...) {
+		if phone == "" {
+			continue
 		}
-		return nil
+		if err := a.remembered(ctx, tx, phone); err != nil {
+			return err
+		}
+		if err := consent.Reopen(ctx, tx, phone, a.clock()); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// remembered brings back the opt-out of a number that was erased, and now
+// appears again.
+func (a *App) remembered(ctx context.Context, tx store.Tx, phone df.Phone) error {
+	now := a.clock()
+	back, err := store.RestoreErased(ctx, tx, a.newID(), string(phone), now)
+	if err != nil || !back {
+		return err
+	}
+	for _, target := range a.consent.recorder.Targets {
+		ask := store.FanOut{Phone: string(phone), Target: string(target), NextTryAt: now, Since: now}
+		if err := store.PutFanOut(ctx, tx, ask); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 const (

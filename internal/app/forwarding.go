@@ -78,6 +78,9 @@ func (a *App) forwardOne(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+	if len(e.Raw) == 0 {
+		return store.ErrNotFound // its body was erased
+	}
 	header := http.Header{}
 	for name, value := range e.Headers {
 		header.Set(name, value)

@@ -245,6 +245,9 @@ func evidenceFilter(phone, person, from, until string) (consent.Filter, error) {
 	return filter, nil
 }
 
+// VerifyExport checks an export of evidence without the database it came from.
+func VerifyExport(r io.Reader) (consent.Proof, error) { return consent.VerifyExport(r) }
+
 // ExportQuery says whose evidence is exported; empty fields select everything.
 type ExportQuery struct {
 	Phone, PersonID string
@@ -254,23 +257,13 @@ type ExportQuery struct {
 
 // ExportOptOuts writes the evidence about opt-outs. It opens the database of the
 // settings and changes nothing.
-func ExportOptOuts(ctx context.Context, config Config, options Options, query ExportQuery, w io.Writer) (err error) {
-	db, err := OpenStore(ctx, config, options.Log)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if closing := db.Close(); err == nil {
-			err = closing
-		}
-	}()
-	if err := db.SchemaReady(ctx); err != nil {
-		return err
-	}
+func ExportOptOuts(ctx context.Context, config Config, options Options, query ExportQuery, w io.Writer) error {
 	filter, err := evidenceFilter(query.Phone, query.PersonID, query.From, query.Until)
 	if err != nil {
 		return err
 	}
-	_, err = consent.Export(ctx, db, w, filter, consent.Format(query.Format), options.Clock())
-	return err
+	return withStore(ctx, config, options, func(db *store.Store) error {
+		_, err := consent.Export(ctx, db, w, filter, consent.Format(query.Format), options.Clock())
+		return err
+	})
 }

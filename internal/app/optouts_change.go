@@ -32,31 +32,40 @@ type optOutChange struct {
 	Evidence string   `json:"evidence"` // for opted_in: who said so, when and in which words
 }
 
-// setOptOut records an operator's word. It goes the way of everything that is
-// heard: evidence first, then every other system.
+// setOptOut records an operator's word.
 func (a *App) setOptOut(r *http.Request) (any, error) {
 	var in optOutChange
 	if err := readBody(r, &in); err != nil {
 		return nil, err
 	}
-	act, err := a.operatorsAct(r.Context(), in)
+	done, err := a.changeOptOut(r.Context(), in)
 	if err != nil {
 		return nil, err
 	}
+	return single(map[string]any{"consentEventId": done.EventID, "phoneNumber": string(done.Phone), "changed": done.Changed}), nil
+}
+
+// changeOptOut records an operator's word. It goes the way of everything that is
+// heard: evidence first, then every other system.
+func (a *App) changeOptOut(ctx context.Context, in optOutChange) (consent.Recorded, error) {
+	act, err := a.operatorsAct(ctx, in)
+	if err != nil {
+		return consent.Recorded{}, err
+	}
 	var done []consent.Recorded
-	err = a.store.InTx(r.Context(), func(tx store.Tx) (err error) {
-		if done, err = a.consent.recorder.RecordAll(r.Context(), tx, []consent.Act{act}); err != nil {
+	err = a.store.InTx(ctx, func(tx store.Tx) (err error) {
+		if done, err = a.consent.recorder.RecordAll(ctx, tx, []consent.Act{act}); err != nil {
 			return err
 		}
-		return a.auditIn(r.Context(), tx, "optout.set", done[0].EventID, map[string]any{"status": in.Status, "scopes": in.Scopes, "reason": in.Reason})
+		return a.auditIn(ctx, tx, "optout.set", done[0].EventID, map[string]any{"status": in.Status, "scopes": in.Scopes, "reason": in.Reason})
 	})
 	switch {
 	case errors.Is(err, consent.ErrNoEvidence):
-		return nil, badRequest("evidence is needed to opt a number in: who said so, when and in which words")
+		return consent.Recorded{}, badRequest("evidence is needed to opt a number in: who said so, when and in which words")
 	case err != nil:
-		return nil, err
+		return consent.Recorded{}, err
 	}
-	return single(map[string]any{"consentEventId": done[0].EventID, "phoneNumber": string(act.Phone), "changed": done[0].Changed}), nil
+	return done[0], nil
 }
 
 // operatorsAct reads an operator's word.

@@ -71,7 +71,7 @@ func (a *App) buildSync() error {
 
 // directory decides who is who.
 func (a *App) directory() *people.Directory {
-	return &people.Directory{Registry: people.Stored{Store: a.store, Linked: linked(a.clock)}, Clock: a.clock, NewID: a.newID}
+	return &people.Directory{Registry: people.Stored{Store: a.store, Linked: a.linked}, Clock: a.clock, NewID: a.newID}
 }
 
 func (a *App) buildGHL(s *syncing) error {

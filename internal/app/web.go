@@ -55,7 +55,8 @@ func (a *App) buildWeb() error {
 		Keys: a.keys, Decode: decoderOf(routes),
 		Guard: admin, Random: rand.Reader, BaseURL: a.config.BaseURL, Webhooks: webhooksOf(routes),
 		RecordingLink: a.recordingLink, InstallPath: a.installPath(), Settings: a.effective(),
-		Chat: consoleChat{talk, chatDoor{config: a.config.MCP}}, Features: []func(*console.Book){a.driftPages},
+		Features: []func(*console.Book){a.driftPages, a.optOutPages},
+		Chat:     consoleChat{talk, chatDoor{config: a.config.MCP}},
 	})
 	if err != nil {
 		return err
@@ -63,7 +64,9 @@ func (a *App) buildWeb() error {
 	window.Register(mux)
 	a.registerOptOuts(mux, admin.Wrap)
 	a.registerCalls(mux, admin.Wrap)
+	a.registerErasure(mux, admin.Wrap)
 	a.registerForwards(mux, admin.Wrap)
+	a.registerAppointments(mux, admin.Wrap)
 	a.registerBroadcasts(mux, admin.Wrap)
 	a.registerDrift(mux, admin.Wrap)
 	a.registerReplays(mux, admin.Wrap)

@@ -21,6 +21,7 @@ func (a *App) buildQueue() error {
 	schedules := []queue.Schedule{
 		{Name: "process-pending", Every: 5 * time.Minute, Run: a.ringPending},
 		{Name: "prune", Every: time.Hour, Run: a.prune},
+		{Name: "retention", Every: time.Hour, Run: a.forget},
 		{Name: "figures", Every: time.Minute, Run: a.keepFigures},
 		{Name: "late-consent", Every: 15 * time.Minute, Run: a.lateConsent},
 		a.replaySchedule(),

@@ -3,6 +3,7 @@ package consent
 import (
 	"regexp"
 	"strings"
+	"unicode"
 )
 
 // Kind is what an act does to a number's standing.
@@ -45,9 +46,13 @@ func Classify(text string, outByText bool) Verdict {
 	if tapback.MatchString(text) {
 		return Verdict{Rule: "tapback"}
 	}
-	said := words(text)
+	if found := signed.FindStringSubmatch(text); found != nil {
+		return Verdict{Act: Stop, Rule: "signed", Matched: words(found[1])}
+	}
+	said := words(stretched(text))
 	plain := strings.Join(strings.FieldsFunc(said, func(r rune) bool { return r == ' ' || r == '|' }), " ")
 	if verdict, ok := byKeyword(plain, outByText); ok {
+		verdict.Certain = verdict.Certain && strings.ContainsFunc(text, unicode.IsLetter) // not by a stop sign alone
 		return verdict
 	}
 	for _, s := range steps() {
@@ -81,6 +86,16 @@ func afterComma(text string) string {
 }
 
 var commaStop = regexp.MustCompile(`(?:^| )xcommax (?:please |pls |por favor )*(stop|unsubscribe|basta)(?: \||$)`)
+
+// signed is a keyword with a name under it: "STOP - Kim".
+var signed = regexp.MustCompile(`(?i)^\s*(stop|stopall|unsubscribe|remove me|opt[ -]?out)\s+[-–—~]+\s*\pL[\pL .]{0,30}$`)
+
+// stretch is a keyword whose letters somebody leant on: "STOPPPP", "stooop".
+var stretch = regexp.MustCompile(`(?i)\bs+t+o+p{3,}\b|\bs+t+o{3,}p+\b`)
+
+func stretched(text string) string {
+	return stretch.ReplaceAllString(text, "stop")
+}
 
 // tapback is what phones send for a reaction to our own message, which they
 // quote whole, with the "Reply STOP" at its end.

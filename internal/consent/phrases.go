@@ -11,12 +11,12 @@ import (
 // carriers together: Telnyx and Aloware do not act on REVOKE or OPTOUT, and
 // Twilio's defaults have no REMOVE, so somebody has to.
 var keywords = map[string]Kind{
-	"stop": Stop, "stopall": Stop, "stop all": Stop, "unsubscribe": Stop, "cancel": Stop, "end": Stop, "quit": Stop,
+	"stop": Stop, "stopall": Stop, "stop all": Stop, "unsubscribe": Stop, "unsubscribe all": Stop, "cancel": Stop, "end": Stop, "quit": Stop,
 	"revoke": Stop, "optout": Stop, "opt out": Stop, "remove": Stop, "unsub": Stop, "dnc": Stop,
-	"stop2end": Stop, "stop 2 end": Stop, "stop to end": Stop, "stop to stop": Stop, "stop to opt out": Stop,
+	"stop2end": Stop, "stop 2 end": Stop, "stop to end": Stop, "reply stop": Stop, "text stop": Stop, "stop to stop": Stop, "stop to opt out": Stop,
 	"stop to quit": Stop, "stop to unsubscribe": Stop, "stop to cancel": Stop, "stop2stop": Stop, "stop2quit": Stop,
 	"alto": Stop, "parar": Stop, "pare": Stop, "paren": Stop, "basta": Stop, "ya basta": Stop, "baja": Stop,
-	"dar de baja": Stop, "cancelar": Stop, "detener": Stop, "desuscribir": Stop, "no mas": Stop, "eliminar": Stop,
+	"dar de baja": Stop, "salir": Stop, "suspender": Stop, "remover": Stop, "cancelar": Stop, "detener": Stop, "desuscribir": Stop, "no mas": Stop, "eliminar": Stop,
 	"arret": Stop, "arreter": Stop, "arretez": Stop, "desabonner": Stop, "desabonnement": Stop,
 
 	"start": Start, "unstop": Start, "optin": Start, "opt in": Start,
@@ -31,15 +31,16 @@ var keywords = map[string]Kind{
 var unmistakable = map[string]bool{
 	"stop": true, "stopall": true, "stop all": true, "unsubscribe": true, "unsub": true, "optout": true, "opt out": true,
 	"revoke": true, "remove": true, "stop it": true, "stop this": true, "stop stop": true, "remove me": true,
+	"stop these": true, "stop those": true, "stop sending": true, "stop them": true, "un subscribe": true, "opt out me": true,
 	"alto": true, "parar": true, "basta": true, "ya basta": true, "no mas": true, "arret": true, "arretez": true,
 }
 
 // courtesy are the words around a keyword that do not change what it means.
 var courtesy = set("please pls plz plse thanks thank you thx ty kindly now immediately asap already just ok okay hey hi hello " +
-	"sir maam and so i said por favor gracias ya oye hola si s il vous plait sil merci lol ~")
+	"sir maam and so i said por favor gracias ya oye hola si s il vous plait sil merci lol yes no yeah nope bye ~")
 
 // misspelt are whole texts that are a keyword with a slip of the thumb.
-var misspelt = set("stopp sotp stpo tsop sstop stoppp stip stap unsuscribe unsubcribe unsubscibe unsubsribe unsubscrib " +
+var misspelt = set("stopp st0p 5top dtop syop stpp stopit stoptexting unsubscribeme removeme optmeout unsubscrbe unsubscride sotp stpo tsop sstop stoppp stip stap unsuscribe unsubcribe unsubscibe unsubsribe unsubscrib " +
 	"unsubscribed usubscribe unsuscribed unsubscirbe opout")
 
 func set(list string) map[string]bool {
@@ -78,7 +79,7 @@ var steps = sync.OnceValue(func() []step {
 // written with question marks and stars, since braces name the lists.
 var abbreviations = []string{
 	"{contacting}", `(?:{texting}|calling|emailing|contacting|bothering|harassing|spamming|pestering|annoying|soliciting|reaching out|hitting me up|blowing up)`,
-	"{texting}", `(?:texting|textin|txting|txtin|messaging|msging|sms ?ing|writing)`,
+	"{texting}", `(?:texting|texing|textng|textin|txting|txtin|messaging|msging|sms ?ing|writing)`,
 	"{contact}", `(?:text|txt|message|msg|sms|call|contact|email|e mail|bother|harass|spam|pester|solicit|write|reach out to|reach out|reply to|ring|phone)`,
 	"{texts}", `(?:texts?|txts?|text messages?|messages?|msgs?|sms|calls?|phone calls?|emails?|communications?|notifications?|alerts?|spam|solicitations?|promos?|promotions?|reminders|updates|blasts|campaigns?|newsletters?|mailings)`,
 	"{these}", `(?:all|any|the|these|those|this|your|ur|ya|of|more|further|future|so many|marketing|automated|sending|with|w|stupid|damn|dang|fucking|freaking|annoying|constant|unwanted|random|sales|promotional|spam|text|other|and)`,
@@ -157,6 +158,13 @@ var phraseBook = []struct{ rule, words string }{
 	{"no_more", `(?:no|no more|enough|enough with the|done with|sick of|tired of|fed up with)(?: of)?(?: {these})* (?:texts|txts|text messages|messages|msgs|sms|texting|text)(?: please| pls| from you.*| thanks| thank you| to (?:me|this number).*| ever| at all| anymore)*{end}`},
 	{"no_more", `no more (?:{these} )*{texts}(?: please| pls| from you.*| thanks| thank you| to (?:me|this number).*)*{end}`},
 	{"not_wanted", `(?:dont|do not|didnt|never|no longer|not|didnt ever) (?:\w+ )?(?:want|wanted|wish|wished|like|care|need|interested|asked?|consent|agreed?|authorized?|gave permission)(?: (?:to|for|in))*(?: (?:you|u|yall|you guys|anyone) to)?(?: (?:be|get|getting|receive|receiving|have|see|hear|keep))*(?: {these})* (?:{texts}|contacted|texted|called|messaged|bothered|from (?:you|u|yall|your company|this number)|{contact} (?:me|us))`},
+	{"please_end", `(?:please|pls|plz) (?:stop|remove|unsubscribe|unsub|opt out|quit){end}`},
+	{"please_end", `(?:spam|scam|interested|number) (?:stop|unsubscribe){end}`},
+	{"or_else", `(?:^|\| )stop (?:now )?or (?:else|i|i will|ill|im|we|my)(?: .*)?`},
+	{"how_to_stop", `how (?:do|can|would) (?:i|we) (?:stop|end|cancel|get rid of|turn off) (?:these|those|getting these|(?:{these} )+{texts}){end}`},
+	{"off_list", `(?:take|get) (?:my|this|our) (?:name|number|info|phone) off{end}|remove from (?:the |your |this |ur )?{list}`},
+	{"never_asked", `(?:did not|didnt|never|havent) (?:ever )?(?:sign|signed|opt|opted) (?:me )?(?:up|in)? ?(?:for|to) (?:this|these|any of this|(?:{these} )*{texts}){end}`},
+	{"do_not_contact", `(?:^|\| )(?:please |pls )?{not} (?:call|ring|phone)(?: please| pls| thanks| thank you)?{end}`},
 	{"not_wanted", `(?:prefer|rather|like|ask) (?:you )?not (?:to )?(?:receive|get|be contacted|be texted|be called|hear from you|{contact} {me})(?: .*)?`},
 	{"not_wanted", `no longer (?:\w+ )?(?:\w+ )?(?:receive|get|be contacted|hear|be texted|be called)(?: .*)?`},
 	{"revoke", `(?:revoke|revoking|withdraw|withdrawing|rescind|rescinding|retract)(?: (?:my|all|any|our|prior|previous|express))* (?:consent|permission|authorization)`},
@@ -193,6 +201,7 @@ var phraseBook = []struct{ rule, words string }{
 	{"baja", `(?:darme|deme|denme|dame|demen|darnos|dennos|me (?:pueden? |podrian? |puedes )?(?:den|da|dan|de|dar)|quiero) (?:de )?(?:la )?baja(?: de (?:los|sus|estos|la|las|su|esta) (?:mensajes|lista|textos|notificaciones|suscripcion)| por favor| ya| gracias)*{end}`},
 	{"baja", `(?:cancel\w+|anul\w+|detener|detengan?|suspend\w+) (?:la |mi |mis |los |las |sus |estos |esta |todos )*(?:suscripcion|mensajes|textos|sms|notificaciones|envio de mensajes|alertas)`},
 	{"numero_equivocado", `(?:numero|persona|telefono|contacto) (?:equivocad[oa]|incorrect[oa]|erroneo|errado)|(?:se )?equivoc\w+ de (?:numero|persona|telefono)|equivocado de (?:numero|persona)`},
+	{"numero_equivocado", `(?:(?:este|ese|ya) )?no es (?:mi|su|el) (?:numero|telefono|celular){end}`},
 	{"en_paz", `dej[ae](?:n|s)?(?:me|nos)? en paz|(?:dejenme|dejeme|dejame|dejennos) (?:ya )?(?:en paz|tranquil[oa]|solo|sola)`},
 	{"no_mas", `(?:no|ya no) mas (?:mensajes?|textos?|sms|llamadas?|spam|propaganda|publicidad)`},
 	{"basta", `(?:ya )?basta (?:(?:de|con) (?:(?:los|tantos|sus|estos|tantas|las) )?(?:mensajes?|textos?|llamadas?|spam|molestar\w*|escribir\w*)|ya)(?: .*)?`},

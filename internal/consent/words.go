@@ -26,6 +26,8 @@ func words(text string) string {
 		case apostrophe(r) && between(letters, i):
 		case r == '#':
 			b.WriteString(" number ")
+		case r == stopSign:
+			b.WriteString(" stop ")
 		case ender(r):
 			b.WriteString(" | ")
 		default:
@@ -49,6 +51,9 @@ func tidy(text string) string {
 	}
 	return strings.Join(kept, " ")
 }
+
+// stopSign says what it says.
+const stopSign = '\U0001F6D1'
 
 func apostrophe(r rune) bool { return strings.ContainsRune("'’‘ʼ´`", r) }
 

@@ -38,7 +38,7 @@ func scanConsent(row Row) (Consent, error) {
 }
 
 // Consents returns the state of those of the phone numbers that have one, by
-// number.
+// number. One that was erased is still known by its hash.
 func (s *Store) Consents(ctx context.Context, phones ...string) (map[string]Consent, error) {
 	found := make(map[string]Consent, len(phones))
 	if len(phones) == 0 {
@@ -60,12 +60,25 @@ func (s *Store) Consents(ctx context.Context, phones ...string) (map[string]Cons
 		}
 		found[phone] = c
 	}
+	for _, phone := range phones {
+		if _, known := found[phone]; known {
+			continue
+		}
+		c, err := erasedConsent(ctx, s, phone)
+		switch {
+		case err == nil:
+			found[phone] = c
+		case !errors.Is(err, ErrNotFound):
+			return nil, err
+		}
+	}
 	return found, nil
 }
 
 // LockConsent returns the state of a phone number, making a row for one that has
-// none, and keeps it from changing until the transaction ends. Lock several
-// numbers in sorted order.
+// none, and keeps it from changing until the transaction ends. The new row of a
+// number that was erased says what was known of it. Lock several numbers in
+// sorted order.
 func LockConsent(ctx context.Context, tx Tx, id, phone string, now time.Time) (Consent, error) {
 	c, err := scanConsent(tx.Row(ctx, `INSERT INTO optout_registry
 		(id, phone_number, status, call_status, source, last_event_at, created_at, updated_at)
@@ -75,8 +88,17 @@ func LockConsent(ctx context.Context, tx Tx, id, phone string, now time.Time) (C
 	if err != nil {
 		return c, fmt.Errorf("lock consent: %w", err)
 	}
-	c.Holds, err = holds(ctx, tx, phone)
-	return c, err
+	if c.Holds, err = holds(ctx, tx, phone); err != nil || c.Source != "" || len(c.Holds) > 0 {
+		return c, err
+	}
+	before, err := erasedConsent(ctx, tx, phone)
+	if errors.Is(err, ErrNotFound) {
+		return c, nil
+	}
+	if err != nil {
+		return c, err
+	}
+	return before, SaveConsent(ctx, tx, before, now)
 }
 
 // ReadConsent returns the state of a phone number as the transaction sees it,
@@ -84,7 +106,7 @@ func LockConsent(ctx context.Context, tx Tx, id, phone string, now time.Time) (C
 func ReadConsent(ctx context.Context, tx Tx, phone string) (Consent, error) {
 	c, err := scanConsent(tx.Row(ctx, `SELECT `+consentColumns+` FROM optout_registry WHERE phone_number = $1`, phone))
 	if errors.Is(err, ErrNoRows) {
-		return c, ErrNotFound
+		return erasedConsent(ctx, tx, phone)
 	}
 	if err != nil {
 		return c, fmt.Errorf("read consent: %w", err)

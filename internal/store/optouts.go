@@ -17,6 +17,7 @@ type ConsentRow struct {
 
 // ConsentRowFilter selects rows of optout_registry. Zero fields select all.
 type ConsentRowFilter struct {
+	ID     string
 	Phone  string // E.164
 	Status string // opted_out or opted_in, of texts or calls
 	Text   string // in the number, the source or the reason
@@ -30,6 +31,9 @@ func (s *Store) ConsentRows(ctx context.Context, f ConsentRowFilter) ([]ConsentR
 	add := func(term string, value any) {
 		args = append(args, value)
 		terms = append(terms, strings.ReplaceAll(term, "?", fmt.Sprintf("$%d", len(args))))
+	}
+	if f.ID != "" {
+		add("id = ?", f.ID)
 	}
 	if f.Phone != "" {
 		add("phone_number = ?", f.Phone)

@@ -45,6 +45,7 @@ func TestWrongUseIsTwoAndSaysWhatToDo(t *testing.T) {
 	for _, args := range [][]string{
 		{}, {"bake"}, {"serve", "now"}, {"serve", "--nope"}, {"migrate"}, {"migrate", "sideways"}, {"catalog"}, {"catalog", "lint"},
 		{"keys", "rotate"}, {"keys", "list", "id"}, {"export"}, {"mcp", "x"},
+		{"export", "people", "--format", "csv"}, {"export", "verify"}, {"erase"}, {"erase", "--yes", "id"},
 	} {
 		if got := run(t, map[string]string{"DATABASE_URL": "sqlite:" + filepath.Join(t.TempDir(), "x.db")}, args...); got.code != exitUsage {
 			t.Errorf("%v: %+v", args, got)

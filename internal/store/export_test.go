@@ -1,0 +1,16 @@
+package store
+
+// ErasedTable is what the tests of this room may know of an erasure's step.
+type ErasedTable struct {
+	Table, Set string
+	Keeps      []string
+}
+
+// ErasedTables lists the steps of an erasure.
+func ErasedTables() []ErasedTable {
+	tables := make([]ErasedTable, len(erasures))
+	for i, e := range erasures {
+		tables[i] = ErasedTable{e.table, e.set, e.keeps}
+	}
+	return tables
+}
