@@ -118,6 +118,7 @@ func New(ctx context.Context, config Config, options Options) (*App, error) {
 	}
 	a.store = db
 	a.metrics.WatchBacklog(db.Backlog, a.clock)
+	a.metrics.WatchForwards(db.ForwardCounts, store.ForwardPending, store.ForwardFailed, store.ForwardRefused, store.ForwardGivenUp)
 	if err := a.build(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

@@ -38,15 +38,7 @@ func (a *App) buildBroadcasts() error {
 func (s *syncing) announced(ctx context.Context, turn store.Turn, id string) ([]store.Result, error) {
 	announcements := make([]broadcasts.Announcement, len(turn.Events))
 	for i, e := range turn.Events {
-		at := e.Notice.OccurredAt
-		if at.IsZero() {
-			at = e.ReceivedAt
-		}
-		announcements[i] = broadcasts.Announcement{EventID: e.ID, At: at}
-		if found, ok := verity.DecodeAnalytics(e.Raw); ok {
-			figures := broadcasts.Figures(found)
-			announcements[i].Figures = &figures
-		}
+		announcements[i] = announcementIn(e)
 	}
 	outcome, err := s.broadcasts.Work(ctx, people.Lease(turn.Lease), id, announcements)
 	if errors.Is(err, people.ErrLeaseLost) {
@@ -68,6 +60,19 @@ func (s *syncing) announced(ctx context.Context, turn store.Turn, id string) ([]
 		results = results[:1] // one try of the turn counts as one try of its first event
 	}
 	return results, nil
+}
+
+// announcementIn is what an event says about a broadcast.
+func announcementIn(e df.Event) broadcasts.Announcement {
+	a := broadcasts.Announcement{EventID: e.ID, At: e.Notice.OccurredAt, Heard: e.ReceivedAt}
+	if a.At.IsZero() || a.At.After(e.ReceivedAt) { // nothing is true before it happens
+		a.At = e.ReceivedAt
+	}
+	if found, ok := verity.DecodeAnalytics(e.Raw); ok {
+		figures := broadcasts.Figures(found)
+		a.Figures = &figures
+	}
+	return a
 }
 
 // ghlBroadcasts is GHL as the desk needs it.

@@ -133,6 +133,18 @@ func (a *App) listForwards(r *http.Request) (any, error) {
 	return listed(views, nil), nil
 }
 
+// ended reports whether a forward will not be tried again by itself, which is so
+// too when nothing was heard of it for longer than any pause.
+func (a *App) ended(f store.Forward) bool {
+	switch f.Status {
+	case store.ForwardRefused, store.ForwardGivenUp:
+		return true
+	case store.ForwardPending, store.ForwardFailed:
+		return f.UpdatedAt.Before(a.clock().Add(-a.retryPolicy().Longest()))
+	}
+	return false
+}
+
 // retryForward has a webhook passed on that was refused or given up. Verity knows
 // it by its key, so one that did arrive is not taken twice.
 func (a *App) retryForward(r *http.Request) (any, error) {
@@ -142,7 +154,7 @@ func (a *App) retryForward(r *http.Request) (any, error) {
 		if err != nil {
 			return err
 		}
-		if f.Status != store.ForwardRefused && f.Status != store.ForwardGivenUp {
+		if !a.ended(f) {
 			return store.ErrState
 		}
 		if err := store.InsertForwards(r.Context(), tx, a.config.RetryLimit+1, a.clock(), id); err != nil {

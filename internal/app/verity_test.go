@@ -93,6 +93,7 @@ func TestAForwardThatFailsIsSeenAndTriedAgainByHand(t *testing.T) {
 			}
 			return nil
 		})
+		w.diedOnItsLastTry(t, id)
 		for path, want := range map[string]int{"/api/admin/forwards?status=odd": 400, "/api/admin/forwards?limit=1": 200} {
 			if status, body := w.admin(t, path); status != want {
 				t.Errorf("%s: %d %s", path, status, body)
@@ -105,6 +106,43 @@ func TestAForwardThatFailsIsSeenAndTriedAgainByHand(t *testing.T) {
 			t.Errorf("an event that is not there any more: %v", err)
 		}
 	})
+}
+
+// diedOnItsLastTry leaves a forward without a job, as a process does that dies
+// then: it can be tried again by hand, and is given up by itself.
+func (w textingWorld) diedOnItsLastTry(t *testing.T, id string) {
+	t.Helper()
+	old := w.app.clock().Add(-48 * time.Hour)
+	forget := func() {
+		eventually(t, 10*time.Second, func() error { // no job is left, as with a process that died
+			var left int
+			err := w.app.store.Row(t.Context(), "SELECT count(*) FROM river_job WHERE kind = 'task' AND state NOT IN ('completed', 'cancelled', 'discarded')").Scan(&left)
+			if err != nil || left > 0 {
+				return fmt.Errorf("%d jobs, %v", left, err)
+			}
+			return nil
+		})
+		if _, err := w.app.store.Exec(t.Context(), "UPDATE forwards SET status = 'failed', updated_at = $2 WHERE event_id = $1", id, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	forget()
+	if status, body := w.asks(t, "/api/admin/forwards/"+id+"/retry", nil); status != 200 {
+		t.Errorf("one of which nothing is heard: %d %s", status, body)
+	}
+	eventually(t, 10*time.Second, func() error {
+		if f, err := store.ForwardOf(t.Context(), w.app.store, id); err != nil || f.Status != store.ForwardDone {
+			return fmt.Errorf("%+v, %v", f, err)
+		}
+		return nil
+	})
+	forget()
+	if err := w.app.prune(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := store.ForwardOf(t.Context(), w.app.store, id); err != nil || f.Status != store.ForwardGivenUp || f.Error == "" {
+		t.Errorf("%+v, %v", f, err)
+	}
 }
 
 func TestABroadcastBecomesOneRecord(t *testing.T) {
@@ -142,6 +180,10 @@ func TestABroadcastBecomesOneRecord(t *testing.T) {
 		}
 		if status, body := w.admin(t, "/api/admin/broadcasts"); status != 200 || !strings.Contains(string(body), `"nextCursor":null`) {
 			t.Errorf("%d %s", status, body)
+		}
+		calls := w.World.Calls()["ghl"]
+		if made, changed := calls["create record"], calls["update record"]; made != 1 || changed < 1 || changed > 2 {
+			t.Errorf("%d records were made and %d times changed: %v", made, changed, calls)
 		}
 	})
 }

@@ -32,12 +32,16 @@ func (a *App) buildQueue() error {
 	}
 	a.queue = queue.New(a.store, queue.Config{
 		Owner: a.name, Workers: workers, Leader: a.config.Has(RoleScheduler),
-		Retry:   queue.RetryPolicy{Limit: a.config.RetryLimit, Delay: a.config.RetryDelay},
+		Retry:   a.retryPolicy(),
 		Handler: a.sync, Clock: a.clock, Log: a.log, JobLog: a.jobLog(), Observe: a.metrics.Event,
 		Tasks:     []queue.Task{a.forwardTask()},
 		Schedules: schedules,
 	})
 	return nil
+}
+
+func (a *App) retryPolicy() queue.RetryPolicy {
+	return queue.RetryPolicy{Limit: a.config.RetryLimit, Delay: a.config.RetryDelay}
 }
 
 // jobLog is where River, whose daily work is no news, says what goes wrong.
@@ -71,9 +75,16 @@ func (a *App) prune(ctx context.Context) error {
 	if err := a.store.PruneChats(ctx, now.Add(-a.config.Chat.Retention)); err != nil {
 		return err
 	}
+	lost, err := a.store.GiveUpForwards(ctx, now.Add(-a.retryPolicy().Longest()), now)
+	if err != nil {
+		return err
+	}
+	if lost > 0 {
+		a.log.ErrorContext(ctx, "webhooks of GHL's were given up: nothing was heard of their last try", "webhooks", lost)
+	}
 	if _, err := a.store.PruneForwards(ctx, now.Add(-pruneAfter)); err != nil {
 		return err
 	}
-	_, err := a.store.PruneWrites(ctx, now.Add(-pruneAfter))
+	_, err = a.store.PruneWrites(ctx, now.Add(-pruneAfter))
 	return err
 }

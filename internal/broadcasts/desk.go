@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -34,7 +35,8 @@ type Source interface {
 // Announcement is one event about a broadcast.
 type Announcement struct {
 	EventID string
-	At      time.Time // when it was true, else when we heard
+	At      time.Time // by Verity's clock when it was true, else when we heard
+	Heard   time.Time // by ours when we heard
 	// Figures are those that it carries, if it does.
 	Figures *Figures
 }
@@ -64,52 +66,62 @@ func (d *Desk) Work(ctx context.Context, lease people.Lease, id string, announce
 	if err != nil {
 		return effects.Trouble(err)
 	}
-	b.Events, b.UpdatedAt = b.Events+int64(len(announced)), d.Clock()
+	b.UpdatedAt = d.Clock()
 	if err := d.save(ctx, lease, b); err != nil {
 		return effects.Trouble(err)
 	}
-	switch {
-	case !fresh:
-		return effects.Skipped("superseded: newer figures are known"), nil
-	case d.GHL == nil:
-		return effects.Skipped("GHL is not configured; the figures are kept"), nil
-	}
-	eventID := ""
-	if len(announced) > 0 {
-		eventID = announced[len(announced)-1].EventID
-	}
-	if err := d.show(ctx, lease, b, figures, eventID); err != nil {
+	hash, err := hashOf(Record(id, figures))
+	if err != nil {
 		return effects.Trouble(err)
 	}
-	return effects.Outcome{Status: df.Done}, nil
+	outcome := effects.Outcome{Status: df.Done}
+	switch {
+	case !fresh && hash == b.RecordHash: // else a turn before this could not write the record
+		outcome = effects.Skipped("superseded: newer figures are known")
+	case d.GHL == nil:
+		outcome = effects.Skipped("GHL is not configured; the figures are kept")
+	default:
+		eventID := ""
+		if len(announced) > 0 {
+			eventID = announced[len(announced)-1].EventID
+		}
+		if err := d.show(ctx, lease, &b, figures, eventID); err != nil {
+			return effects.Trouble(err)
+		}
+	}
+	b.Events, b.UpdatedAt = b.Events+int64(len(announced)), d.Clock() // counted where they end, not at every try
+	if err := d.save(ctx, lease, b); err != nil {
+		return effects.Trouble(err)
+	}
+	return outcome, nil
 }
 
+// The origins of figures.
+const (
+	fromPayload = "payload" // as of Verity's clock
+	fromVerity  = "verity"  // as of ours, when we asked
+)
+
 // figures finds the newest figures. fresh is false when those that are known are
-// newer than everything that was announced.
+// newer than everything that was announced; they are returned then.
 func (d *Desk) figures(ctx context.Context, b *store.Broadcast, announced []Announcement) (f Figures, fresh bool, err error) {
-	var newest, carried *Announcement
-	for i, a := range announced {
-		// Of two at once, one that carries none means that Verity knows more.
-		if newest == nil || a.At.After(newest.At) || a.At.Equal(newest.At) && newest.Figures != nil {
-			newest = &announced[i]
+	newest, carried := best(announced)
+	if d.superseded(*b, announced, newest, carried) {
+		if err := json.Unmarshal([]byte(b.Figures), &f); err != nil {
+			return f, false, fmt.Errorf("read a broadcast's figures: %w", err)
 		}
-		if a.Figures != nil && (carried == nil || !a.At.Before(carried.At)) {
-			carried = &announced[i]
-		}
-	}
-	if newest != nil && newest.At.Before(b.AsOf) {
 		return f, false, nil
 	}
-	origin := "payload"
+	origin := fromPayload
 	switch {
-	case carried != nil && (carried == newest || d.Verity == nil):
+	case carried != nil && (d.Verity == nil || carried == newest && newer(*b, *carried)):
 		f = *carried.Figures
 		b.AsOf = carried.At
 	case d.Verity == nil:
 		return f, false, &df.CallError{Upstream: "verity", Operation: "read broadcast analytics", Outcome: df.Refused,
 			Code: df.CodeUnconfigured, Message: "the event carries no figures, and no token of ours is configured to ask Verity for them"}
 	default:
-		origin = "verity"
+		origin = fromVerity
 		asked := d.Clock()
 		if f, err = d.Verity.Figures(ctx, b.ID); err != nil {
 			return f, false, err
@@ -124,23 +136,64 @@ func (d *Desk) figures(ctx context.Context, b *store.Broadcast, announced []Anno
 	return f, true, nil
 }
 
-// show brings the record in GHL up to date, making it if need be.
-func (d *Desk) show(ctx context.Context, lease people.Lease, b store.Broadcast, f Figures, eventID string) error {
+// best finds the newest announcement and the newest that carries figures.
+func best(announced []Announcement) (newest, carried *Announcement) {
+	for i, a := range announced {
+		// Of two at once, one that carries none means that Verity knows more.
+		if newest == nil || a.At.After(newest.At) || a.At.Equal(newest.At) && newest.Figures != nil {
+			newest = &announced[i]
+		}
+		if a.Figures != nil && (carried == nil || !a.At.Before(carried.At)) {
+			carried = &announced[i]
+		}
+	}
+	return newest, carried
+}
+
+// superseded reports whether what is known is newer than all that was announced.
+// Verity's answer is, if we asked for it after we had heard: both times are by
+// our clock. Otherwise the clocks of two systems say little, so Verity is asked
+// when it can be; when it cannot, they are all there is.
+func (d *Desk) superseded(b store.Broadcast, announced []Announcement, newest, carried *Announcement) bool {
+	if b.Figures == "" || newest == nil {
+		return false
+	}
+	if b.Origin == fromVerity && !slices.ContainsFunc(announced, func(a Announcement) bool { return a.Heard.After(b.AsOf) }) {
+		return true
+	}
+	if d.Verity != nil {
+		return false
+	}
+	if carried != nil {
+		return carried.At.Before(b.AsOf)
+	}
+	return newest.At.Before(b.AsOf)
+}
+
+// newer reports whether an announcement is certainly not older than what is
+// known: both times are by Verity's clock, and credible.
+func newer(b store.Broadcast, a Announcement) bool {
+	return a.At.Before(a.Heard) && (b.Figures == "" || b.Origin == fromPayload && !a.At.Before(b.AsOf))
+}
+
+// show brings the record in GHL up to date, making it if need be. The caller keeps
+// what b says of it then.
+func (d *Desk) show(ctx context.Context, lease people.Lease, b *store.Broadcast, f Figures, eventID string) error {
 	properties := Record(b.ID, f)
 	hash, err := hashOf(properties)
 	if err != nil || b.RecordHash == hash && b.RecordID != "" {
 		return err
 	}
 	if b.RecordID != "" {
-		err := d.GHL.UpdateRecord(ctx, b.RecordID, properties)
+		err := d.update(ctx, b, properties, hash)
 		if !df.IsCode(err, df.CodeNotFound) {
-			return d.shown(ctx, lease, b, hash, err)
+			return err
 		}
 		b.RecordID = "" // somebody deleted it; the broadcast is still worth a record
 	}
-	written := ""
+	written, number := "", b.Records+1
 	err = d.Effects.Do(ctx, lease, effects.Once{
-		Key: "broadcast_record:" + b.ID + ":" + strconv.Itoa(b.Records+1), Kind: "broadcast_record", EventID: eventID,
+		Key: "broadcast_record:" + b.ID + ":" + strconv.Itoa(number), Kind: "broadcast_record", EventID: eventID,
 		Call: func(ctx context.Context) (string, error) {
 			// Another system may have made it, or we before our database
 			// was lost.
@@ -155,26 +208,25 @@ func (d *Desk) show(ctx context.Context, lease people.Lease, b store.Broadcast, 
 		},
 		Look: func(ctx context.Context) (string, error) { return d.GHL.FindRecord(ctx, b.ID) },
 		Keep: func(ctx context.Context, tx store.Tx, id string) error {
-			b.RecordID, b.RecordHash, b.Records = id, written, b.Records+1
-			if err := store.SaveBroadcast(ctx, tx, b); err != nil {
+			b.RecordID, b.RecordHash, b.Records = id, written, number
+			if err := store.SaveBroadcast(ctx, tx, *b); err != nil {
 				return err
 			}
-			return store.InsertSync(ctx, tx, d.row(b, eventID))
+			return store.InsertSync(ctx, tx, d.row(*b, eventID))
 		},
 	})
 	if err != nil || b.RecordHash == hash {
 		return err
 	}
-	return d.shown(ctx, lease, b, hash, d.GHL.UpdateRecord(ctx, b.RecordID, properties))
+	return d.update(ctx, b, properties, hash)
 }
 
-// shown keeps that the record says what it should.
-func (d *Desk) shown(ctx context.Context, lease people.Lease, b store.Broadcast, hash string, err error) error {
-	if err != nil {
-		return err
+func (d *Desk) update(ctx context.Context, b *store.Broadcast, properties map[string]any, hash string) error {
+	err := d.GHL.UpdateRecord(ctx, b.RecordID, properties)
+	if err == nil {
+		b.RecordHash = hash
 	}
-	b.RecordHash = hash
-	return d.save(ctx, lease, b)
+	return err
 }
 
 func hashOf(properties map[string]any) (string, error) {

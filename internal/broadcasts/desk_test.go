@@ -100,6 +100,7 @@ func (w *world) work(id string, announced ...Announcement) effects.Outcome {
 
 func told(minute int, sent int64) Announcement {
 	a := Announcement{EventID: fmt.Sprint("e", minute), At: noon.Add(time.Duration(minute) * time.Minute)}
+	a.Heard = a.At.Add(time.Second)
 	if sent >= 0 {
 		a.Figures = &Figures{Sent: sent}
 	}
@@ -125,15 +126,16 @@ func TestWhatWaitsTogetherCostsOneWrite(t *testing.T) {
 		if o := w.work("b1", told(3, 30)); o.Status != df.Done || w.writes != 1 {
 			t.Errorf("the same again: %+v, %d writes", o, w.writes)
 		}
-		if o := w.work("b1", told(2, 99)); o.Status != df.Skipped || w.sent("b1") != int64(30) {
-			t.Errorf("older figures overwrote newer ones: %+v, %v", o, w.records)
+		w.verity = Figures{Sent: 31}
+		if o := w.work("b1", told(2, 99)); o.Status != df.Done || w.asked != 1 || w.sent("b1") != int64(31) {
+			t.Errorf("what looks older is asked about: %+v, asked %d times, %v", o, w.asked, w.records)
 		}
 		w.now = noon.Add(time.Hour)
 		w.verity = Figures{Sent: 44, Name: "Spring"}
-		if o := w.work("b1", told(50, 40), told(60, -1)); o.Status != df.Done || w.asked != 1 || w.sent("b1") != int64(44) {
+		if o := w.work("b1", told(50, 40), told(60, -1)); o.Status != df.Done || w.asked != 2 || w.sent("b1") != int64(44) {
 			t.Errorf("the newest carries none: %+v, asked %d times, %v", o, w.asked, w.records)
 		}
-		if o := w.work("b0", told(1, -1), told(1, 5)); o.Status != df.Done || w.asked != 2 || w.sent("b0") != int64(44) {
+		if o := w.work("b0", told(1, -1), told(1, 5)); o.Status != df.Done || w.asked != 3 || w.sent("b0") != int64(44) {
 			t.Errorf("two at once, one without figures: %+v, asked %d times, %v", o, w.asked, w.records)
 		}
 		w.asked = 1
@@ -203,8 +205,104 @@ func TestWithoutFiguresOrGHL(t *testing.T) {
 	if o := w.work("b4", told(1, 5), told(2, -1)); o.Status != df.Done || w.sent("b4") != int64(5) {
 		t.Errorf("the best that is known: %+v, %v", o, w.records)
 	}
+	if o := w.work("b4", told(0, 3)); o.Status != df.Skipped || w.sent("b4") != int64(5) {
+		t.Errorf("older figures overwrote newer ones: %+v, %v", o, w.records)
+	}
+	if o := w.work("b4", told(0, 3), told(9, -1)); o.Status != df.Skipped || w.sent("b4") != int64(5) {
+		t.Errorf("so did those beside an announcement without: %+v, %v", o, w.records)
+	}
 	w.desk.GHL = nil
 	if o := w.work("b5", told(1, 5)); o.Status != df.Skipped {
 		t.Errorf("%+v", o)
 	}
+}
+
+// What Verity was asked for is truer than the announcement that made us ask; a
+// record that could not be written at once is written all the same.
+func TestFiguresOfVeritysAreShownThoughGHLFailsAtFirst(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, storetest.SQLite(t))
+	w.now, w.verity = noon.Add(time.Hour), Figures{Sent: 44}
+	failures := 1
+	w.fault = func(call string) string {
+		if call == "find" && failures > 0 {
+			failures--
+			return "before"
+		}
+		return ""
+	}
+	if o := w.work("b6", told(1, -1)); o.Status != df.Done || w.sent("b6") != int64(44) || w.asked != 1 {
+		t.Errorf("%+v, %v, asked %d times", o, w.records, w.asked)
+	}
+	if o := w.work("b6", told(1, -1)); o.Status != df.Skipped || w.writes != 1 {
+		t.Errorf("the same again: %+v, %d writes", o, w.writes)
+	}
+}
+
+// A turn that is tried again announces nothing more than it did at first.
+func TestAnEventIsCountedOnceHoweverOftenItIsTried(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, s *store.Store) {
+		w := newWorld(t, s)
+		failures := 0
+		w.fault = func(call string) string {
+			if (call == "create" || call == "update") && failures > 0 {
+				failures--
+				return "before"
+			}
+			return ""
+		}
+		for i := range 3 {
+			failures = 2
+			w.work("b", told(2*i, int64(2*i)), told(2*i+1, int64(2*i+1)))
+		}
+		if b, err := store.BroadcastByID(t.Context(), s, "b"); err != nil || b.Events != 6 {
+			t.Errorf("%+v, %v", b, err)
+		}
+	})
+}
+
+// Whatever Verity's clock says against ours, and in whatever order its webhooks
+// arrive: what was known or announced once is never overwritten by older figures.
+func TestFiguresNeverGoBackWhateverTheClocksSay(t *testing.T) {
+	s, round := storetest.SQLite(t), 0
+	rapid.Check(t, func(rt *rapid.T) {
+		round++
+		id := fmt.Sprint("clock-", round)
+		w := newWorld(t, s)
+		offset := time.Duration(rapid.IntRange(-90, 90).Draw(rt, "Verity's clock is ahead by")) * time.Second
+		known, truth := int64(0), int64(0) // seconds since noon are the figures
+		faults := rapid.SliceOfN(rapid.SampledFrom([]string{"", "", "", "before", "after"}), 0, 8).Draw(rt, "faults")
+		w.fault = func(string) string {
+			w.verity.Sent = int64(w.now.Sub(noon) / time.Second)
+			if len(faults) == 0 {
+				return ""
+			}
+			fault := faults[0]
+			faults = faults[1:]
+			return fault
+		}
+		for range rapid.IntRange(1, 6).Draw(rt, "turns") {
+			var turn []Announcement
+			for range rapid.IntRange(1, 3).Draw(rt, "announcements") {
+				w.now = w.now.Add(time.Duration(rapid.IntRange(1, 30).Draw(rt, "pause")) * time.Second)
+				heard := int64(w.now.Sub(noon) / time.Second)
+				truth = rapid.Int64Range(max(0, heard-60), heard-1).Draw(rt, "true at")
+				a := Announcement{EventID: fmt.Sprint(heard), At: noon.Add(time.Duration(truth)*time.Second + offset), Heard: w.now}
+				if a.At.After(a.Heard) {
+					a.At = a.Heard
+				}
+				if rapid.Bool().Draw(rt, "with figures") {
+					a.Figures = &Figures{Sent: truth}
+				}
+				known, turn = max(known, truth), append(turn, a)
+			}
+			w.work(id, turn...)
+			sent, _ := w.sent(id).(int64)
+			if sent < known {
+				rt.Fatalf("%d is shown, %d was known", sent, known)
+			}
+			known = sent
+		}
+	})
 }

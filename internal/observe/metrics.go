@@ -164,3 +164,39 @@ func (c *backlogCollector) Collect(to chan<- prometheus.Metric) {
 	to <- prometheus.MustNewConstMetric(c.open, prometheus.GaugeValue, float64(open))
 	to <- prometheus.MustNewConstMetric(c.oldest, prometheus.GaugeValue, age)
 }
+
+// Counts tells how much there is of each of a few statuses.
+type Counts func(ctx context.Context) (map[string]int64, error)
+
+// WatchForwards adds a gauge for the webhooks on their way to Verity, one for each
+// of the statuses, so that one that was given up is seen. A status of which there
+// is nothing is 0, for an alert to end.
+func (m *Metrics) WatchForwards(counts Counts, statuses ...string) {
+	m.registry.MustRegister(&countsCollector{
+		counts: counts, statuses: statuses,
+		desc: prometheus.NewDesc("dfm_forwards", "Webhooks that are not passed on to Verity yet, by status.", []string{"status"}, nil),
+	})
+}
+
+type countsCollector struct {
+	counts   Counts
+	statuses []string
+	desc     *prometheus.Desc
+}
+
+// Describe implements prometheus.Collector.
+func (c *countsCollector) Describe(to chan<- *prometheus.Desc) { to <- c.desc }
+
+// Collect implements prometheus.Collector, as patient as that of the backlog. The
+// labels are the known statuses, whatever the store says.
+func (c *countsCollector) Collect(to chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	counts, err := c.counts(ctx)
+	if err != nil {
+		return
+	}
+	for _, status := range c.statuses {
+		to <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, float64(counts[status]), status)
+	}
+}

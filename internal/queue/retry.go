@@ -33,6 +33,15 @@ func (p RetryPolicy) Backoff(tries int) time.Duration {
 	return time.Duration(float64(delay) * (0.9 + 0.2*p.random()))
 }
 
+// Longest returns the time after which a try must have been noted, if its worker
+// lives: the longest pause between two, the try, and the rescue of a job whose
+// worker died. It is an hour at least, for short pauses may be spent restarting.
+func (p RetryPolicy) Longest() time.Duration {
+	calm := p
+	calm.Rand = func() float64 { return 1 }
+	return max(time.Hour, calm.Backoff(p.Limit)+taskTime+rescueAfter)
+}
+
 // Apply settles the results of one turn: a failed event gets the time of its
 // next try, or is quarantined after its last one; what stands behind a failed
 // event was not tried and stays pending. It returns the time until which the

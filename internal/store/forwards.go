@@ -125,6 +125,18 @@ func (s *Store) ForwardCounts(ctx context.Context) (map[string]int64, error) {
 	return counts, nil
 }
 
+// GiveUpForwards ends forwards of which nothing was heard since the given time: the
+// process died on their last try, or could not note it. One that is worked after
+// all says so when it is noted.
+func (s *Store) GiveUpForwards(ctx context.Context, before, now time.Time) (int64, error) {
+	n, err := s.Exec(ctx, `UPDATE forwards SET status = 'given_up', error = 'nothing was heard of its last try', updated_at = $2
+		WHERE status IN ('pending', 'failed') AND updated_at < $1`, before, now)
+	if err != nil {
+		return n, fmt.Errorf("give up forwards: %w", err)
+	}
+	return n, nil
+}
+
 // PruneForwards forgets forwards that were done before the given time.
 func (s *Store) PruneForwards(ctx context.Context, before time.Time) (int64, error) {
 	return s.Exec(ctx, `DELETE FROM forwards WHERE status = 'done' AND created_at < $1`, before)
