@@ -23,11 +23,11 @@ const module = "github.com/df-middleware/dfm"
 var arrows = map[string][]string{
 	"cmd": {"app", "df"},
 	"app": {
-		"aloware", "auth", "calls", "consent", "console", "converge", "df", "effects", "egress", "ghl", "inbox",
+		"alerts", "aloware", "auth", "calls", "consent", "console", "converge", "df", "effects", "egress", "ghl", "inbox",
 		"messages", "observe", "people", "queue", "sandbox", "store", "texting", "verity",
 	},
 
-	"console": {"auth", "consent", "converge", "df", "observe", "people", "queue", "store"},
+	"console": {"alerts", "auth", "consent", "converge", "df", "observe", "people", "queue", "store"},
 	"verity":  {"auth", "consent", "converge", "df", "egress", "observe", "people", "queue", "store"},
 	"inbox":   {"auth", "consent", "converge", "df", "observe", "people", "queue", "store"},
 
@@ -38,6 +38,8 @@ var arrows = map[string][]string{
 	"consent":  {"df", "observe", "people", "queue", "store"},
 	"people":   {"df", "observe", "queue", "store"},
 	"auth":     {"df", "egress", "observe", "store"},
+
+	"alerts": {"df", "egress", "store"},
 
 	"queue": {"df", "observe", "store"},
 	"store": {"df", "observe"},

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/df-middleware/dfm/internal/alerts"
 	"github.com/df-middleware/dfm/internal/auth"
 	"github.com/df-middleware/dfm/internal/df"
 	"github.com/df-middleware/dfm/internal/egress"
@@ -51,6 +52,8 @@ type App struct {
 	writer     *inbox.Writer
 	spill      *inbox.Spill
 	queue      *queue.Queue
+	tally      *alerts.Tally
+	watch      *alerts.Watch
 
 	servers []*server
 	gateway *gateway
@@ -119,7 +122,10 @@ func New(ctx context.Context, config Config, options Options) (*App, error) {
 
 // build makes the parts that the roles need, top to bottom.
 func (a *App) build() error {
-	for _, step := range []func() error{a.buildAuth, a.buildSync, a.buildConsent, a.buildTexts, a.buildCalls, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb, a.buildStatus} {
+	for _, step := range []func() error{
+		a.buildTally, a.buildAuth, a.buildSync, a.buildConsent, a.buildTexts, a.buildCalls, a.buildInbox,
+		a.buildQueue, a.buildGateway, a.buildWeb, a.buildAlerts, a.buildStatus,
+	} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -146,6 +152,7 @@ func (a *App) start(ctx context.Context) error {
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	a.cancel = cancel
 	a.startAuth()
+	a.running.Go(func() { a.tally.Run(background) })
 	if a.config.Has(RoleWeb) {
 		a.running.Go(func() { a.spill.Run(background, hearing{a.store, a.texts}, a.clock) })
 	}
@@ -289,7 +296,7 @@ func (c Config) Redactor() *egress.Redactor {
 	for _, secret := range append(append([]df.Secret{
 		c.GatewayKey, c.AdminSecret, c.JobsSecret, c.GHL.APIKey, c.GHL.ClientSecret, c.GHL.WebhookSecret,
 		c.Aloware.Token, c.Aloware.BasicPass, c.Aloware.Bearer, c.Verity.APIKey, c.Verity.WebhookSecret,
-		c.Clerk.SecretKey, c.Clerk.MachineSecretKey,
+		c.Clerk.SecretKey, c.Clerk.MachineSecretKey, c.Alerts.URL,
 	}, c.Texting.TwilioTokens...), c.Texting.StandardSecrets...) {
 		if secret.Set() {
 			secrets = append(secrets, secret.Reveal())

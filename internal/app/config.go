@@ -61,6 +61,7 @@ type Config struct {
 	MCP     MCPConfig
 	Texting TextingConfig
 	Consent consent.Policy
+	Alerts  AlertConfig
 	Calls   CallsConfig
 
 	SourceOfTruth string
@@ -171,6 +172,7 @@ func Load(lookup Lookup) (Config, error) {
 		Clerk:         s.clerk(),
 		Texting:       s.texting(),
 		Consent:       s.consentPolicy(),
+		Alerts:        s.alerts(),
 		Calls:         s.calls(),
 		MCP:           s.mcp(),
 		SourceOfTruth: s.oneOf("CONTACT_SOURCE_OF_TRUTH", "merge", "merge", "ghl", "aloware"),

@@ -25,6 +25,7 @@ func (a *App) buildQueue() error {
 		Schedules: []queue.Schedule{
 			{Name: "process-pending", Every: 5 * time.Minute, Run: a.ringPending},
 			{Name: "prune", Every: time.Hour, Run: a.prune},
+			{Name: "alerts", Every: watchEvery, Run: a.checkAlerts},
 			{Name: "late-consent", Every: 15 * time.Minute, Run: a.lateConsent},
 		},
 	})
@@ -51,6 +52,9 @@ func (a *App) ringPending(ctx context.Context) error {
 func (a *App) prune(ctx context.Context) error {
 	now := a.clock()
 	if _, err := a.store.PruneDedupe(ctx, now); err != nil {
+		return err
+	}
+	if err := a.pruneAlerts(ctx); err != nil {
 		return err
 	}
 	_, err := a.store.PruneWrites(ctx, now.Add(-pruneAfter))

@@ -21,6 +21,7 @@ const hours = 24
 type waiting struct {
 	Quarantined int64
 	Failing     int64
+	Alerts      int64 // that nobody acknowledged
 	store.Questions
 }
 
@@ -93,6 +94,9 @@ func (o *overview) waiting(ctx context.Context) waiting {
 	unfinished, err := o.store.UnfinishedEvents(ctx)
 	if err == nil {
 		o.menu.Questions, err = o.store.OpenQuestions(ctx)
+	}
+	if err == nil {
+		o.menu.Alerts, _, err = o.store.UnresolvedAlerts(ctx)
 	}
 	if err != nil {
 		o.log.Warn("the menu of the console has no numbers", "error", err)

@@ -115,13 +115,13 @@ func span(d time.Duration) string {
 // none of these. The chip's text says the same.
 func tone(status any) string {
 	switch fmt.Sprint(status) {
-	case "done", "success", "ok", "active", "set":
+	case "done", "success", "ok", "active", "set", "resolved":
 		return "good"
-	case "pending", "processing", "checking":
+	case "pending", "processing", "checking", "acknowledged":
 		return "busy"
-	case "error", "quarantined", "failed", "revoked", "unsigned", "refused", "not_written", "duplicate", "ambiguous":
+	case "error", "quarantined", "failed", "revoked", "unsigned", "refused", "not_written", "duplicate", "ambiguous", "critical":
 		return "bad"
-	case "held", "ping_pong", "missing", "no_phone", "no_key", "not_retired", "expired", "both_changed", "put_back", "ends":
+	case "held", "ping_pong", "missing", "no_phone", "no_key", "not_retired", "expired", "both_changed", "put_back", "ends", "warning", "open":
 		return "warn"
 	default:
 		return "idle"

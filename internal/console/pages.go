@@ -88,6 +88,8 @@ func (s *Server) pages() []route {
 	change("/people/{id}/converge", s.convergePerson)
 	see("/conflicts", s.conflictsPage)
 	see("/issues", s.issuesPage)
+	see("/alerts", s.alertsPage)
+	change("/alerts/{id}/{action}", s.alertForm)
 	see("/sync-log", s.syncLogPage)
 	see("/agents", s.agentsPage)
 	see("/agents/{key}", s.agentPage)

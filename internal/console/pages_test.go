@@ -22,7 +22,7 @@ func (w *world) pagesToSee() map[string]string {
 		"overview": "/", "events": "/events", "events-filtered": "/events?status=quarantined&source=ghl", "event": "/events/" + w.events["done"],
 		"event-failing": "/events/" + w.events["error"], "event-hostile": "/events/" + w.events["hostile"], "event-binary": "/events/" + w.events["binary"],
 		"event-confirm": "/events/" + w.events["done"] + "/replay", "people": "/people", "person": "/people/" + w.person, "person-ended": "/people/" + w.ended,
-		"conflicts": "/conflicts", "issues": "/issues", "sync-log": "/sync-log", "agents": "/agents", "agent": "/agents/DANA",
+		"conflicts": "/conflicts", "issues": "/issues", "alerts": "/alerts", "sync-log": "/sync-log", "agents": "/agents", "agent": "/agents/DANA",
 		"agent-delete": "/agents/DANA/delete", "keys": "/keys", "connections": "/connections", "audit": "/audit", "settings": "/settings",
 	}
 }
