@@ -72,6 +72,7 @@ var reserved = []struct {
 	{"github.com/jackc/pgx/v5", []string{"store", "bench"}, "the store is the only seam to the database"},
 	{"modernc.org/sqlite", []string{"store", "bench"}, "the store is the only seam to the database"},
 	{"github.com/riverqueue/river", []string{"store", "queue", "console", "app"}, "the job engine is the queue's"},
+	{"go.opentelemetry.io", []string{"observe"}, "rooms speak of spans in the words of observe"},
 	{"testing", nil, "production code does not depend on tests"},
 	{"net/http/httptest", []string{"sandbox"}, "production code does not depend on tests"},
 	{"pgregory.net/rapid", nil, "production code does not depend on tests"},

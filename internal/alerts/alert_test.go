@@ -15,15 +15,14 @@ var testRule = Rule{Name: "r", Calm: 10 * time.Minute, Cooldown: time.Hour}
 
 // step is one judgement, some time after the beginning, and what is then true.
 type step struct {
-	after    time.Duration
-	find     Severity // "" finds nothing
-	ack      bool     // somebody acknowledges it before
-	resolve  bool     // or resolves it
-	refused  bool     // the receiver cannot be told
-	state    string
-	times    int64
-	message  string // what the receiver hears at this step
-	severity Severity
+	after   time.Duration
+	find    Severity // "" finds nothing
+	ack     bool     // somebody acknowledges it before
+	resolve bool     // or resolves it
+	refused bool     // the receiver cannot be told
+	state   string
+	times   int64
+	message string // what the receiver hears at this step
 }
 
 func TestTheLifeOfAnAlert(t *testing.T) {

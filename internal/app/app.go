@@ -41,6 +41,7 @@ type App struct {
 
 	store   *store.Store
 	metrics *observe.Metrics
+	tracer  *observe.Tracer
 	vault   *auth.Vault
 	keys    *auth.Keys
 	sync    *syncing
@@ -123,8 +124,8 @@ func New(ctx context.Context, config Config, options Options) (*App, error) {
 // build makes the parts that the roles need, top to bottom.
 func (a *App) build() error {
 	for _, step := range []func() error{
-		a.buildTally, a.buildAuth, a.buildSync, a.buildConsent, a.buildTexts, a.buildCalls, a.buildInbox,
-		a.buildQueue, a.buildGateway, a.buildWeb, a.buildAlerts, a.buildStatus,
+		a.buildTracer, a.buildTally, a.buildAuth, a.buildSync, a.buildConsent, a.buildTexts, a.buildCalls, a.buildInbox,
+		a.buildQueue, a.buildGateway, a.buildWeb, a.buildAlerts, a.buildStatus, a.buildObservation,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -229,7 +230,7 @@ func (a *App) listen(s *server) error {
 	}
 	s.listener = listener
 	s.http = &http.Server{
-		Handler:           observe.Server(s.name, s.handler, a.metrics, a.clock, a.log),
+		Handler:           observe.Server(s.name, s.handler, a.metrics, a.tracer, a.clock, a.log),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
@@ -278,6 +279,9 @@ func (a *App) Stop(ctx context.Context) error {
 		a.writer.Stop()
 	}
 	a.running.Wait()
+	if err := a.tracer.Stop(ctx); err != nil {
+		a.log.Warn("the last traces could not be sent", "error", err)
+	}
 	errs = append(errs, a.store.Close())
 	return errors.Join(errs...)
 }
@@ -296,7 +300,7 @@ func (c Config) Redactor() *egress.Redactor {
 	for _, secret := range append(append([]df.Secret{
 		c.GatewayKey, c.AdminSecret, c.JobsSecret, c.GHL.APIKey, c.GHL.ClientSecret, c.GHL.WebhookSecret,
 		c.Aloware.Token, c.Aloware.BasicPass, c.Aloware.Bearer, c.Verity.APIKey, c.Verity.WebhookSecret,
-		c.Clerk.SecretKey, c.Clerk.MachineSecretKey, c.Alerts.URL,
+		c.Clerk.SecretKey, c.Clerk.MachineSecretKey, c.Alerts.URL, c.Observe.TraceHeaders,
 	}, c.Texting.TwilioTokens...), c.Texting.StandardSecrets...) {
 		if secret.Set() {
 			secrets = append(secrets, secret.Reveal())

@@ -62,6 +62,7 @@ type Config struct {
 	Texting TextingConfig
 	Consent consent.Policy
 	Alerts  AlertConfig
+	Observe ObserveConfig
 	Calls   CallsConfig
 
 	SourceOfTruth string
@@ -173,6 +174,7 @@ func Load(lookup Lookup) (Config, error) {
 		Texting:       s.texting(),
 		Consent:       s.consentPolicy(),
 		Alerts:        s.alerts(),
+		Observe:       s.observe(),
 		Calls:         s.calls(),
 		MCP:           s.mcp(),
 		SourceOfTruth: s.oneOf("CONTACT_SOURCE_OF_TRUTH", "merge", "merge", "ghl", "aloware"),

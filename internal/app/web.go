@@ -54,6 +54,7 @@ func (a *App) buildWeb() error {
 		return err
 	}
 	window.Register(mux)
+	registerProfiles(mux, admin.Wrap)
 	a.registerOptOuts(mux, admin.Wrap)
 	a.registerCalls(mux, admin.Wrap)
 	a.servers = append(a.servers, &server{name: "web", address: a.config.WebAddress(), handler: mux})
