@@ -23,21 +23,25 @@ const module = "github.com/df-middleware/dfm"
 var arrows = map[string][]string{
 	"cmd": {"app", "df"},
 	"app": {
-		"alerts", "aloware", "auth", "calls", "consent", "console", "converge", "df", "effects", "egress", "ghl", "inbox",
-		"messages", "observe", "people", "queue", "sandbox", "store", "texting", "verity",
+		"alerts", "aloware", "auth", "broadcasts", "calls", "consent", "console", "converge", "df", "effects", "egress", "ghl", "inbox",
+		"lists", "messages", "observe", "people", "queue", "reconcile", "replay", "sandbox", "store", "texting", "verity",
 	},
 
-	"console": {"alerts", "auth", "consent", "converge", "df", "observe", "people", "queue", "store"},
+	"console": {"alerts", "auth", "calls", "consent", "converge", "df", "lists", "observe", "people", "queue", "store"},
 	"verity":  {"auth", "consent", "converge", "df", "egress", "observe", "people", "queue", "store"},
 	"inbox":   {"auth", "consent", "converge", "df", "observe", "people", "queue", "store"},
 
-	"converge": {"consent", "df", "observe", "people", "queue", "store"},
-	"messages": {"consent", "df", "effects", "observe", "people", "store"},
-	"calls":    {"df", "effects", "people", "store"},
-	"effects":  {"df", "people", "store"},
-	"consent":  {"df", "observe", "people", "queue", "store"},
-	"people":   {"df", "observe", "queue", "store"},
-	"auth":     {"df", "egress", "observe", "store"},
+	"converge":   {"consent", "df", "observe", "people", "queue", "store"},
+	"messages":   {"consent", "df", "effects", "observe", "people", "store"},
+	"calls":      {"df", "effects", "people", "store"},
+	"effects":    {"df", "people", "store"},
+	"broadcasts": {"df", "effects", "people", "store"},
+	"consent":    {"df", "observe", "people", "queue", "store"},
+	"people":     {"df", "observe", "queue", "store"},
+	"auth":       {"df", "egress", "observe", "store"},
+	"lists":      {"consent", "df", "observe", "people", "store"},
+	"reconcile":  {"consent", "converge", "df", "observe", "people", "queue", "store"},
+	"replay":     {"converge", "df", "people", "store"},
 
 	"alerts": {"df", "egress", "store"},
 

@@ -1,6 +1,7 @@
 package aloware
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,12 +41,16 @@ type Communication struct {
 	StartedAt   time.Time
 	UpdatedAt   time.Time
 
-	// Recording leads to the audio without a login, so it is a secret.
+	// Recording and Voicemail lead to audio without a login, so they are secrets.
 	Recording     df.Secret
+	Voicemail     df.Secret
 	Text          string // a text's words
 	Notes         string
 	Summary       string
 	Transcription string
+	// Outcomes are what the summary names as outcomes in fields of their own.
+	// Its prose is not searched for any.
+	Outcomes []string
 }
 
 // The codes with which Aloware refuses a text because of consent: the contact is
@@ -83,7 +88,11 @@ func (d Decoder) Communication(raw []byte) (Communication, bool) {
 		Delivery:    coded(r, deliveries, "currentstatus2", "currentstatus"),
 		Disposition: r.text("calldisposition"), Duration: seconds(r, "duration"), TalkTime: seconds(r, "talktime"),
 		StartedAt: r.at("createdat"), UpdatedAt: r.at("updatedat"), Notes: r.text("notes"),
-		Recording: df.Secret(r.text("directrecordingurl")),
+		Recording: df.Secret(r.text("directrecordingurl")), Voicemail: df.Secret(r.text("directvoicemailurl", "voicemailurl")),
+	}
+	if notice.Kind == df.KindVoicemail && !c.Voicemail.Set() {
+		// The event's name was never captured, nor was a field of its own seen.
+		c.Recording, c.Voicemail = "", c.Recording
 	}
 	if user := r.text("userid"); user != "-1" && user != "0" {
 		c.UserID = user
@@ -104,7 +113,28 @@ func (d Decoder) Communication(raw []byte) (Communication, bool) {
 	c.Outbound, c.Directed = direction(r.text("direction"), notice.Type)
 	c.Summary = firstText(p.body.text("summary"), r.text("callsummary"))
 	c.Transcription = transcript(p.body["transcription"])
+	c.Outcomes = outcomes(p.body)
 	return c, true
+}
+
+// outcomes reads the outcomes that a summary names, sorted and each once.
+func outcomes(body record) []string {
+	var found []string
+	for _, holder := range [...]record{body, body.object("jsonsummary")} {
+		for _, key := range [...]string{"outcomes", "outcome"} {
+			list, isList := holder[key].([]any)
+			if !isList {
+				list = []any{holder[key]}
+			}
+			for _, value := range list {
+				if text, _ := payload.Scalar(value); text != "" {
+					found = append(found, text)
+				}
+			}
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
 }
 
 // direction reads 1 and 2, or the words, and falls back to the event's name.
@@ -146,8 +176,20 @@ func seconds(r record, key string) time.Duration {
 }
 
 // transcript reads a transcription that is one text, or a list of utterances
-// with the speaker where one is named.
+// with the speaker where one is named. Either may stand in an object.
 func transcript(value any) string {
+	if object, ok := value.(map[string]any); ok {
+		r := newRecord(object)
+		if text := r.text("text", "transcript", "transcription", "content"); text != "" {
+			return text
+		}
+		for _, key := range [...]string{"utterances", "sentences", "segments", "transcript", "transcription"} {
+			if list, isList := r[key].([]any); isList {
+				return transcript(list)
+			}
+		}
+		return ""
+	}
 	list, isList := value.([]any)
 	if !isList {
 		text, _ := payload.Scalar(value)

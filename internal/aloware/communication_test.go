@@ -2,6 +2,7 @@ package aloware
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ func TestCommunicationOfACall(t *testing.T) {
 		want := Communication{ID: "987654321", ContactID: "700001", UserID: "41", LineID: "12", Contact: jo, Line: "+12025550100",
 			Kind: df.KindCall, Outbound: true, Directed: true, Ending: "completed", Disposition: "No Answer", Duration: 70 * time.Second,
 			TalkTime: 63 * time.Second, StartedAt: noon.Add(-70 * time.Second), UpdatedAt: noon, Recording: "https://r.test/x", Notes: "n"}
-		if !ok || got != want {
+		if !ok || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s:\n got %+v\nwant %+v", name, got, want)
 		}
 		if strings.Contains(fmt.Sprintf("%+v", got), "r.test") {
@@ -46,6 +47,43 @@ func TestCommunicationOfATextAndASummary(t *testing.T) {
 	got, _ = Decoder{}.Communication([]byte(`{"event":"Transcription-Saved","body":{"id":6,"transcription":"words","duration":-4,"talk_time":"x"}}`))
 	if got.Transcription != "words" || got.Duration != 0 || got.TalkTime != 0 || got.Directed {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestAVoicemailsAddressIsNotTakenForTheCallsRecording(t *testing.T) {
+	for _, raw := range []string{
+		`{"event":"Voicemail-Saved","body":{"id":5,"type":1,"direct_recording_url":"https://r.test/v"}}`,
+		`{"event":"Voicemail-Saved","body":{"id":5,"type":1,"direct_voicemail_url":"https://r.test/v"}}`,
+		`{"event":"Call-Disposed","body":{"id":5,"type":1,"voicemail_url":"https://r.test/v"}}`,
+	} {
+		if got, ok := (Decoder{}).Communication([]byte(raw)); !ok || got.Voicemail != "https://r.test/v" || got.Recording.Set() {
+			t.Errorf("%s: voicemail %v, recording %v", raw, got.Voicemail.Set(), got.Recording.Set())
+		}
+	}
+}
+
+// D-61: the original looked for words in the summary, so that "not interested"
+// made somebody interested.
+func TestOutcomesAreThoseThatTheSummaryNames(t *testing.T) {
+	got, _ := Decoder{}.Communication([]byte(`{"event":"transcription.call.summarized","body":{"summary":"They are not interested.",
+		"json_summary":{"outcomes":["Callback","Declined","Callback"]},"communication":{"id":6,"type":1}}}`))
+	if !reflect.DeepEqual(got.Outcomes, []string{"Callback", "Declined"}) {
+		t.Errorf("%q", got.Outcomes)
+	}
+	got, _ = Decoder{}.Communication([]byte(`{"event":"transcription.call.summarized","body":{"summary":"They are interested and want it.","communication":{"id":6}}}`))
+	if len(got.Outcomes) != 0 {
+		t.Errorf("found in the prose: %q", got.Outcomes)
+	}
+}
+
+func TestATranscriptionMayStandInAnObject(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"id":7,"text":"Hi"}`: "Hi", `{"utterances":[{"speaker":"A","text":"Hi"},{"text":"Ho"}]}`: "A: Hi\nHo", `{"id":7}`: "", `{"text":{}}`: "",
+	} {
+		got, _ := Decoder{}.Communication([]byte(`{"event":"transcription.call.summarized","body":{"transcription":` + body + `,"communication":{"id":6}}}`))
+		if got.Transcription != want {
+			t.Errorf("%s: %q", body, got.Transcription)
+		}
 	}
 }
 

@@ -37,6 +37,10 @@ func (a *App) buildAuth() error {
 func (a *App) startAuth() {
 	a.keys.Start()
 	a.started = append(a.started, part{"keys", a.keys.Stop})
+	if a.token != nil {
+		a.token.Start()
+		a.started = append(a.started, part{"own token", a.token.Stop})
+	}
 }
 
 // guards returns what guards the admin and the jobs API.
@@ -67,7 +71,7 @@ func (a *App) verifier() (*auth.Verifier, error) {
 		return nil, err
 	}
 	return auth.NewVerifier(auth.VerifierConfig{
-		Issuer: c.Issuer, Keys: keys, Parties: c.AuthorizedParties, Machines: c.Machines, Clock: a.clock,
+		Issuer: c.Issuer, Keys: keys, Parties: c.AuthorizedParties, Machines: c.Machines, OAuth: a.oauth(), Clock: a.clock,
 		OnRefuse: a.metrics.TokenRefused,
 	})
 }
@@ -91,8 +95,13 @@ func (a *App) clerkKeys() (auth.KeySource, error) {
 	return keys, nil
 }
 
-// ownToken returns the keeper of the middleware's own token for Verity, or nil
-// when no way to get one is configured.
+// buildToken makes the keeper of the middleware's own token for Verity, if a way
+// to get one is configured.
+func (a *App) buildToken() (err error) {
+	a.token, err = a.ownToken()
+	return err
+}
+
 func (a *App) ownToken() (*auth.TokenKeeper, error) {
 	c := a.config.Clerk
 	if !c.MachineSecretKey.Set() && (!c.SecretKey.Set() || c.SessionID == "") {

@@ -11,6 +11,7 @@ import (
 	"github.com/df-middleware/dfm/internal/alerts"
 	"github.com/df-middleware/dfm/internal/df"
 	"github.com/df-middleware/dfm/internal/egress"
+	"github.com/df-middleware/dfm/internal/store"
 )
 
 // AlertConfig is who is told of alerts.
@@ -51,6 +52,8 @@ func (a *App) buildAlerts() error {
 		Store: a.store, Rules: alerts.Rules(), Probes: alerts.Probes(a.store), Clock: a.clock, NewID: a.newID, Log: a.log,
 	}
 	watch.Probes = append(watch.Probes, alerts.Probe{Name: alerts.ProbeConsent, Read: a.probeConsent})
+	watch.Probes = append(watch.Probes, alerts.Probe{Name: alerts.ProbeDrift, Read: a.probeDrift},
+		alerts.Probe{Name: alerts.ProbeMissed, Read: a.probeMissed}, alerts.Probe{Name: alerts.ProbeForwardings, Read: a.probeForwards})
 	if address := a.config.Alerts.URL; address.Set() {
 		watch.Send = alerts.Webhook{
 			URL: address, Slack: a.config.Alerts.Slack, Console: a.config.BaseURL,
@@ -60,9 +63,9 @@ func (a *App) buildAlerts() error {
 			}),
 		}
 	}
-	if a.gateway != nil && a.gateway.token != nil {
+	if a.token != nil {
 		a.tally.Gauge(alerts.FigureTokenTrouble, "clerk", func() (int64, bool) {
-			if a.gateway.token.Status().Valid {
+			if a.token.Status().Valid {
 				return 0, true
 			}
 			return 1, true
@@ -104,6 +107,33 @@ func (a *App) probeConsent(ctx context.Context, s *alerts.Sample) error {
 			s.LateOptOuts[i].Deadline = l.Deadline
 		}
 	}
+	return err
+}
+
+// probeDrift counts, for each kind and field, who differs unexplained. Somebody who
+// differs in two fields is counted twice, which errs on the loud side.
+func (a *App) probeDrift(ctx context.Context, s *alerts.Sample) error {
+	counts, err := a.store.DriftCounts(ctx)
+	for _, c := range counts {
+		if c.Reason == store.DriftUnexplained {
+			s.Unexplained += c.People
+		}
+	}
+	return err
+}
+
+func (a *App) probeMissed(ctx context.Context, s *alerts.Sample) error {
+	counts, err := a.store.MissedCounts(ctx, s.At.Add(-24*time.Hour))
+	s.Missed = map[string]int64{}
+	for _, c := range counts {
+		s.Missed[string(c.Source)] += c.Missed
+	}
+	return err
+}
+
+func (a *App) probeForwards(ctx context.Context, s *alerts.Sample) error {
+	counts, err := a.store.ForwardCounts(ctx)
+	s.GivenUp = counts[store.ForwardGivenUp]
 	return err
 }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/df-middleware/dfm/internal/store"
 	"github.com/df-middleware/dfm/internal/store/postgres"
 	"github.com/df-middleware/dfm/internal/store/sqlite"
+	"github.com/df-middleware/dfm/internal/verity"
 )
 
 // StopTime bounds an orderly stop.
@@ -47,7 +48,12 @@ type App struct {
 	sync    *syncing
 	consent *consenting
 	texts   *texts
+	lists   *listing
 	calls   *calling
+	sweeps  *sweeping
+	replays *replaying
+	verity  *verity.Client    // our own door to Verity, beside the gateway's
+	token   *auth.TokenKeeper // of our own token for Verity, nil when none is configured
 	// recordings is the way to the audio of calls.
 	recordings http.RoundTripper
 	writer     *inbox.Writer
@@ -74,6 +80,7 @@ type server struct {
 	name     string
 	address  string
 	handler  http.Handler
+	ending   func() // ends what would keep a shutdown waiting; nil when nothing does
 	listener net.Listener
 	http     *http.Server
 }
@@ -124,8 +131,9 @@ func New(ctx context.Context, config Config, options Options) (*App, error) {
 // build makes the parts that the roles need, top to bottom.
 func (a *App) build() error {
 	for _, step := range []func() error{
-		a.buildTracer, a.buildTally, a.buildAuth, a.buildSync, a.buildConsent, a.buildTexts, a.buildCalls, a.buildInbox,
-		a.buildQueue, a.buildGateway, a.buildWeb, a.buildAlerts, a.buildStatus, a.buildObservation,
+		a.buildTracer, a.buildTally, a.buildAuth, a.buildToken, a.buildSync, a.buildConsent, a.buildVerity, a.buildTexts, a.buildCalls,
+		a.buildBroadcasts, a.buildLists, a.buildSweeps, a.buildReplays, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb,
+		a.buildAlerts, a.buildStatus, a.buildObservation,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -155,7 +163,9 @@ func (a *App) start(ctx context.Context) error {
 	a.startAuth()
 	a.running.Go(func() { a.tally.Run(background) })
 	if a.config.Has(RoleWeb) {
-		a.running.Go(func() { a.spill.Run(background, hearing{a.store, a.texts}, a.clock) })
+		a.running.Go(func() { a.spill.Run(background, accepting{a.store, a}, a.clock) })
+		a.running.Go(func() { a.sweepOnDemand(background) })
+		a.running.Go(func() { a.replayOnDemand(background) })
 	}
 	if a.config.Has(RoleWorker) {
 		a.running.Go(func() { a.beat(background) })
@@ -236,6 +246,9 @@ func (a *App) listen(s *server) error {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
+	if s.ending != nil {
+		s.http.RegisterOnShutdown(s.ending)
+	}
 	a.running.Go(func() {
 		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			a.log.Error("a server stopped by itself", "server", s.name, "error", err)
@@ -300,7 +313,8 @@ func (c Config) Redactor() *egress.Redactor {
 	for _, secret := range append(append([]df.Secret{
 		c.GatewayKey, c.AdminSecret, c.JobsSecret, c.GHL.APIKey, c.GHL.ClientSecret, c.GHL.WebhookSecret,
 		c.Aloware.Token, c.Aloware.BasicPass, c.Aloware.Bearer, c.Verity.APIKey, c.Verity.WebhookSecret,
-		c.Clerk.SecretKey, c.Clerk.MachineSecretKey, c.Alerts.URL, c.Observe.TraceHeaders,
+		c.Clerk.SecretKey, c.Clerk.MachineSecretKey, c.Chat.AnthropicKey, c.Chat.OpenAIKey,
+		c.Alerts.URL, c.Observe.TraceHeaders,
 	}, c.Texting.TwilioTokens...), c.Texting.StandardSecrets...) {
 		if secret.Set() {
 			secrets = append(secrets, secret.Reveal())

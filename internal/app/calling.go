@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"errors"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -114,8 +116,15 @@ func (k *calling) Wants(e df.Event) (wanted, contact bool) {
 	return false, false
 }
 
-// Owner implements converge.Effects: calls name their contact or number.
-func (k *calling) Owner(context.Context, df.Event) (string, error) { return "", nil }
+// Owner implements converge.Effects: a transcription may name nothing but its
+// call, which an earlier delivery told whose it is.
+func (k *calling) Owner(ctx context.Context, e df.Event) (string, error) {
+	call, err := store.CallByID(ctx, k.desk.Store, e.Notice.EntityID)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", nil
+	}
+	return call.PersonID, err
+}
 
 // Witness implements converge.Effects. Calls to people who had said stop are
 // noticed by texts.
@@ -128,7 +137,7 @@ func (k *calling) Do(ctx context.Context, lease people.Lease, p people.Person, e
 		return converge.Outcome{Status: df.Skipped, Reason: "the call cannot be read"}, nil
 	}
 	outcome, err := k.desk.Work(ctx, lease, p, e, delivery)
-	return converge.Outcome{Status: outcome.Status, Reason: outcome.Reason, Error: outcome.Error, RetryAt: outcome.RetryAt}, err
+	return inLane(outcome), err
 }
 
 // delivery reads what an event says about a call.
@@ -142,6 +151,9 @@ func (k *calling) delivery(e df.Event) (calls.Delivery, bool) {
 		at = e.ReceivedAt
 	}
 	d := calls.Delivery{ID: said.ID, ContactID: said.ContactID, Phone: said.Contact, At: at, Facts: calls.Facts{}, Recording: said.Recording}
+	if !said.Recording.Set() {
+		d.Recording = said.Voicemail // there is one or the other to listen to
+	}
 	put := func(name calls.Name, value string) {
 		if value != "" {
 			d.Facts[name] = calls.Fact{Value: value, At: at.UTC()}
@@ -150,11 +162,14 @@ func (k *calling) delivery(e df.Event) (calls.Delivery, bool) {
 	put(calls.Phone, string(said.Contact))
 	put(calls.Line, string(said.Line))
 	put(calls.Agent, said.UserID)
-	put(calls.Ending, said.Ending)
+	if said.Ending != "placed" { // no end, but a beginning
+		put(calls.Ending, said.Ending)
+	}
 	put(calls.Disposition, said.Disposition)
 	put(calls.Transcript, said.Transcription)
 	put(calls.Summary, said.Summary)
 	put(calls.Remarks, said.Notes)
+	put(calls.Outcomes, strings.Join(said.Outcomes, "\n"))
 	if said.Directed {
 		put(calls.Direction, map[bool]string{true: calls.Outbound, false: calls.Inbound}[said.Outbound])
 	}
@@ -167,10 +182,10 @@ func (k *calling) delivery(e df.Event) (calls.Delivery, bool) {
 	if said.TalkTime > 0 {
 		put(calls.Talked, strconv.Itoa(int(said.TalkTime.Seconds())))
 	}
-	if said.Recording.Set() {
-		put(calls.Recording, calls.HashOf(said.Recording))
+	if d.Recording.Set() {
+		put(calls.Recording, calls.HashOf(d.Recording))
 	}
-	if e.Notice.Kind == df.KindVoicemail {
+	if e.Notice.Kind == df.KindVoicemail || said.Voicemail.Set() {
 		put(calls.Voicemail, "yes")
 	}
 	return d, said.ID != ""

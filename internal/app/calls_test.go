@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/calls"
+	"github.com/df-middleware/dfm/internal/sandbox"
 	"github.com/df-middleware/dfm/internal/sandbox/alowareworld"
 	"github.com/df-middleware/dfm/internal/store"
 )
@@ -69,6 +71,87 @@ func TestACallIsShownOnceAndReadable(t *testing.T) {
 				t.Errorf("%s: %d %s", path, status, body)
 			}
 		}
+	})
+}
+
+// The sandbox's app is configured and not installed here.
+func TestWithoutAnInstalledAppACallIsANoteAndBlocksNobody(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, databaseURL string) {
+		world, clock := newWorld(t, sandbox.Config{}), &skipping{}
+		a := build(t, world, databaseURL, clock.now, nil)
+		start(t, world, a)
+		w := textingWorld{world, a, clock}
+		w.Aloware.PlayCall(customerPhone, alowareworld.Call{TalkTime: 63, Recording: true, Summary: "They agreed to talk."})
+		settle(t, w.World, w.app)
+		c := w.contact(t)
+		eventually(t, 10*time.Second, func() error {
+			notes, logs := w.GHL.Notes(c.ID), w.GHL.Messages(c.ID)
+			if len(notes) != 1 || len(logs) != 0 || !strings.Contains(notes[0].Body, "They agreed to talk.") || !strings.Contains(notes[0].Body, "Agent: hello.") {
+				return fmt.Errorf("%d logs, notes %+v", len(logs), notes)
+			}
+			return nil
+		})
+		if open, _, err := a.store.Backlog(t.Context()); err != nil || open != 0 {
+			t.Errorf("%d events wait for an app: %v", open, err)
+		}
+	})
+}
+
+func TestAMissedCallsVoicemailCanBeListenedTo(t *testing.T) {
+	eachTexting(t, func(t *testing.T, w textingWorld) {
+		w.Aloware.PlayCall(customerPhone, alowareworld.Call{Direction: alowareworld.Inbound, Disposition: "missed", Voicemail: true})
+		c := w.contact(t)
+		w.logged(t, c.ID, 1)
+		w.passing(t, func() error {
+			if body := w.GHL.Notes(c.ID)[0].Body; !strings.Contains(body, "Outcome: Voicemail") || !strings.Contains(body, "Voicemail: http") {
+				return errors.New(body)
+			}
+			if m := w.GHL.Messages(c.ID)[0]; m.Direction != "inbound" || m.From != customerPhone || m.To != ourPhone || len(m.Attachments) != 1 {
+				return fmt.Errorf("%+v", m)
+			}
+			return nil
+		})
+	})
+}
+
+// One disposition is one write of tags per side, and then silence.
+func TestATagOfACallGoesToAlowareOnceAndIsNotEchoed(t *testing.T) {
+	eachTexting(t, func(t *testing.T, w textingWorld) {
+		if _, err := w.Aloware.CreateContact(customerPhone, map[string]string{"first_name": "Dana"}); err != nil {
+			t.Fatal(err)
+		}
+		settle(t, w.World, w.app)
+		adds, forms := w.GHL.CallsOf("add tags"), w.Aloware.CallsOf("write contact")
+		w.Aloware.PlayCall(customerPhone, alowareworld.Call{TalkTime: 63, Agency: "Interested"})
+		w.passing(t, func() error {
+			there, _ := w.Aloware.Contact(customerPhone)
+			if !slices.ContainsFunc(there.Tags, func(tag string) bool { return strings.EqualFold(tag, "Disposition: Interested") }) {
+				return fmt.Errorf("Aloware has the tags %q", there.Tags)
+			}
+			return nil
+		})
+		settle(t, w.World, w.app)
+		if a, f := w.GHL.CallsOf("add tags")-adds, w.Aloware.CallsOf("write contact")-forms; a != 1 || f != 1 {
+			t.Errorf("%d writes of tags to GHL, %d to Aloware", a, f)
+		}
+	})
+}
+
+// A transcription that names only its call finds its person by it.
+func TestATranscriptionFindsItsPersonByItsCall(t *testing.T) {
+	eachTexting(t, func(t *testing.T, w textingWorld) {
+		id := w.Aloware.PlayCall(customerPhone, alowareworld.Call{TalkTime: 63})
+		c := w.contact(t)
+		w.logged(t, c.ID, 1)
+		settle(t, w.World, w.app)
+		w.Aloware.Emit("Transcription-Saved", map[string]any{"transcription": map[string]any{"text": "Late words."}, "communication": map[string]any{"id": id, "type": 1}})
+		w.passing(t, func() error {
+			if body := w.GHL.Notes(c.ID)[0].Body; !strings.Contains(body, "Late words.") {
+				return errors.New(body)
+			}
+			return nil
+		})
+		w.logged(t, c.ID, 1)
 	})
 }
 

@@ -60,10 +60,13 @@ type Config struct {
 	Clerk   ClerkConfig
 	MCP     MCPConfig
 	Texting TextingConfig
+	Lists   ListsConfig
+	Chat    ChatConfig
 	Consent consent.Policy
 	Alerts  AlertConfig
 	Observe ObserveConfig
 	Calls   CallsConfig
+	Sweeps  SweepsConfig
 
 	SourceOfTruth string
 	RetryLimit    int
@@ -110,6 +113,9 @@ type VerityConfig struct {
 	CatalogMode   string
 	Timeout       time.Duration
 	WebhookSecret df.Secret
+	Forward       bool   // pass GHL's webhooks on, when there is a secret to sign them with
+	PlainSecret   bool   // send the secret itself with them too, as the original did
+	AnalyticsPath string // where a broadcast's figures are, with {id}
 }
 
 // MCPConfig is what the MCP server offers, and to whom. Callers are named by
@@ -125,6 +131,7 @@ type MCPConfig struct {
 	DomainsOf     map[string][]string // the only domains of a caller
 	RatePerMinute int                 // calls of tools by one caller; 0 sets no limit
 	MaxResult     int                 // bytes of an answer
+	OAuthClients  []string            // Clerk OAuth applications whose access tokens are for us
 }
 
 // ClerkConfig is how callers are verified and how our own token is got.
@@ -172,11 +179,14 @@ func Load(lookup Lookup) (Config, error) {
 		Verity:        s.verity(),
 		Clerk:         s.clerk(),
 		Texting:       s.texting(),
+		Lists:         s.lists(),
 		Consent:       s.consentPolicy(),
 		Alerts:        s.alerts(),
 		Observe:       s.observe(),
 		Calls:         s.calls(),
+		Sweeps:        s.sweeps(),
 		MCP:           s.mcp(),
+		Chat:          s.chat(),
 		SourceOfTruth: s.oneOf("CONTACT_SOURCE_OF_TRUTH", "merge", "merge", "ghl", "aloware"),
 		RetryLimit:    s.number("JOB_RETRY_LIMIT", 10, 0, 100),
 		RetryDelay:    s.duration("JOB_RETRY_DELAY", time.Minute, time.Millisecond),
@@ -358,7 +368,19 @@ func (s *settings) verity() VerityConfig {
 		CatalogMode:   s.oneOf("VERITY_CATALOG_MODE", "warn", "off", "warn", "enforce"),
 		Timeout:       s.duration("VERITY_TIMEOUT", 30*time.Second, 10*time.Millisecond),
 		WebhookSecret: s.secret("VERITY_WEBHOOK_SECRET"),
+		Forward:       s.oneOf("DFM_FORWARD_GHL", "true", "true", "false") == "true",
+		PlainSecret:   s.oneOf("VERITY_FORWARD_PLAIN_SECRET", "false", "true", "false") == "true",
+		AnalyticsPath: s.analyticsPath(),
 	}
+}
+
+func (s *settings) analyticsPath() string {
+	const name = "VERITY_BROADCAST_ANALYTICS_PATH"
+	path := s.text(name, "/api/comms/broadcasts/{id}/analytics")
+	if !strings.HasPrefix(path, "/api/") || !strings.Contains(path, "{id}") {
+		s.wrong(name, "must be a path that starts with /api/ and has {id} in it")
+	}
+	return path
 }
 
 func (s *settings) clerk() ClerkConfig {
@@ -388,6 +410,7 @@ func (s *settings) mcp() MCPConfig {
 		Unconfirmed:   s.list("DFM_MCP_UNCONFIRMED_CALLERS"),
 		DomainsOf:     s.manyPairs("DFM_MCP_CALLER_DOMAINS", "must be a comma list of caller=domain, such as stdio=comms"),
 		RatePerMinute: s.number("DFM_MCP_RATE_PER_MINUTE", 600, 0, 1_000_000),
+		OAuthClients:  s.list("DFM_MCP_OAUTH_CLIENTS"),
 		MaxResult:     s.number("DFM_MCP_MAX_RESULT", 60_000, 1_000, 10_000_000),
 	}
 	for _, method := range c.Methods {

@@ -62,8 +62,8 @@ func (a *App) probes() []probe {
 		{"verity", true, func(ctx context.Context) (string, error) {
 			return a.config.Verity.BaseURL, reach(ctx, a.config.Verity.BaseURL)
 		}},
-		{"clerk", a.gateway != nil && a.gateway.token != nil, func(ctx context.Context) (string, error) {
-			_, err := a.gateway.token.Token(ctx)
+		{"clerk", a.token != nil, func(ctx context.Context) (string, error) {
+			_, err := a.token.Token(ctx)
 			return "our own token was issued", err
 		}},
 	}

@@ -31,7 +31,7 @@ func (a *App) buildConsent() error {
 		c.fan.GHL = ghlConsent{s.ghlSide, s.ghl}
 	}
 	if s.aloware != nil {
-		c.fan.Aloware = alowareConsent{s.converger.Sides[df.SideAloware], s.aloware.Reserved()}
+		c.fan.Aloware = alowareConsent{s.converger.Sides[df.SideAloware], s.aloware.Reserved(), a}
 	}
 	a.consent = c
 	return nil
@@ -67,6 +67,16 @@ func (g ghlConsent) RemoveTags(ctx context.Context, contactID string, tags []str
 type alowareConsent struct {
 	consent.Contacts
 	*aloware.Client
+	app *App
+}
+
+// RemoveFromAllLists implements consent.AlowareTarget. The contact's person is
+// looked at again, so that what we know of the lists is what happened.
+func (a alowareConsent) RemoveFromAllLists(ctx context.Context, contactID string) error {
+	if err := a.Client.RemoveFromAllLists(ctx, contactID); err != nil {
+		return err
+	}
+	return a.app.lists.left(ctx, contactID)
 }
 
 // linked makes the systems be told that had nobody with the person's numbers

@@ -9,6 +9,7 @@ import (
 	"github.com/df-middleware/dfm/internal/consent"
 	"github.com/df-middleware/dfm/internal/converge"
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/effects"
 	"github.com/df-middleware/dfm/internal/ghl"
 	"github.com/df-middleware/dfm/internal/messages"
 	"github.com/df-middleware/dfm/internal/people"
@@ -121,22 +122,28 @@ func (t *texts) contacted(e df.Event) consent.Contacted {
 // Do implements converge.Effects.
 func (t *texts) Do(ctx context.Context, lease people.Lease, p people.Person, e df.Event) (converge.Outcome, error) {
 	outcome, err := t.do(ctx, lease, p, e)
-	return converge.Outcome{Status: outcome.Status, Reason: outcome.Reason, Error: outcome.Error, RetryAt: outcome.RetryAt}, err
+	return inLane(outcome), err
 }
 
-func (t *texts) do(ctx context.Context, lease people.Lease, p people.Person, e df.Event) (messages.Outcome, error) {
+// inLane is an outcome in the words of converge, whose fields say who and where
+// as well.
+func inLane(o effects.Outcome) converge.Outcome {
+	return converge.Outcome{Status: o.Status, Reason: o.Reason, Error: o.Error, RetryAt: o.RetryAt, Postponed: o.Postponed}
+}
+
+func (t *texts) do(ctx context.Context, lease people.Lease, p people.Person, e df.Event) (effects.Outcome, error) {
 	if e.Notice.Kind == df.KindProviderDelivery {
 		o := t.ghl.Outgoing(e.Raw)
 		return t.desk.Deliver(ctx, lease, p, messages.Order{Event: e, MessageID: o.MessageID, ContactID: o.ContactID,
 			Channel: o.Channel, To: o.Phone, Body: o.Body, Media: o.Attachments})
 	}
 	if e.Source == df.SourceGHL {
-		return messages.Outcome{Status: df.Skipped, Reason: "a message of GHL's own"}, nil
+		return effects.Skipped("a message of GHL's own"), nil
 	}
 	text, reason := t.text(e)
 	switch {
 	case reason != "":
-		return messages.Outcome{Status: df.Skipped, Reason: reason}, nil
+		return effects.Skipped(reason), nil
 	case e.Notice.Kind == df.KindMessageStatus && text.Source == df.SourceTexting:
 		return t.desk.Report(ctx, lease, p, text)
 	}

@@ -18,7 +18,6 @@ import (
 // exist without listening: the MCP server goes through it too.
 type gateway struct {
 	catalogue *catalogue.Loader // nil when none is configured
-	token     *auth.TokenKeeper // nil when no own token is configured
 	door      *verity.Gateway
 	client    *verity.Client
 	verifier  *auth.Verifier // of callers' Clerk tokens; nil accepts none
@@ -57,11 +56,6 @@ func (a *App) buildDoor(g *gateway) error {
 			Clock: a.clock, Log: a.log, Changed: g.changed,
 		})
 	}
-	token, err := a.ownToken()
-	if err != nil {
-		return err
-	}
-	g.token = token
 	verifier, err := a.verifier()
 	if err != nil {
 		return Problems{{"CLERK_JWT_KEY", err.Error()}}
@@ -83,12 +77,18 @@ func (a *App) buildDoor(g *gateway) error {
 	if g.door, err = verity.New(config); err != nil {
 		return err
 	}
-	inner := verity.ClientConfig{WebhookSecret: a.config.Verity.WebhookSecret}
-	if token != nil {
-		inner.Tokens = ownTokens{token}
-	}
-	g.client = g.door.Client(inner)
+	g.client = g.door.Client(a.innerDoor())
 	return nil
+}
+
+// innerDoor is what our own calls of Verity need besides a gateway.
+func (a *App) innerDoor() verity.ClientConfig {
+	c := a.config.Verity
+	inner := verity.ClientConfig{WebhookSecret: c.WebhookSecret, PlainSecret: c.PlainSecret, AnalyticsPath: c.AnalyticsPath}
+	if a.token != nil {
+		inner.Tokens = ownTokens{a.token}
+	}
+	return inner
 }
 
 // changed passes a new catalogue on to what is made of it.
@@ -113,10 +113,6 @@ func (a *App) startGateway(ctx context.Context) error {
 			a.log.Error("the catalogue cannot be read", "error", err)
 		}
 		a.running.Go(func() { loader.Run(ctx) })
-	}
-	if token := a.gateway.token; token != nil {
-		token.Start()
-		a.started = append(a.started, part{"own token", token.Stop})
 	}
 	return nil
 }

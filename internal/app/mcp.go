@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/auth"
+	"github.com/df-middleware/dfm/internal/observe"
 	"github.com/df-middleware/dfm/internal/store"
 	"github.com/df-middleware/dfm/internal/verity/catalogue"
 	"github.com/df-middleware/dfm/internal/verity/mcp"
@@ -71,12 +72,13 @@ func (a *App) startMCP(ctx context.Context) error {
 func (a *App) newMCP(g *gateway) (*mcpServer, error) {
 	c := a.config.MCP
 	t := newTrail(a.store, a.log)
+	t.metrics = a.metrics
 	config := mcp.Config{
 		Verity: g.client, Mode: mcp.Mode(c.Tools), Records: a.store, Audit: t, MaxResult: c.MaxResult,
 		Filter: toolset.Filter{ReadOnly: c.ReadOnly, Domains: c.Domains, Tags: c.Tags, Methods: c.Methods},
 		Limit: callLimit{
 			auth.NewLimiter(auth.Stored{Store: a.store, Clock: a.clock}, a.clock, a.log),
-			auth.Rate{PerMinute: c.RatePerMinute, Burst: c.RatePerMinute / 4},
+			auth.Rate{PerMinute: c.RatePerMinute, Burst: c.RatePerMinute / 4}, "mcp:",
 		},
 		Version: a.version, Clock: a.clock, Log: a.log,
 	}
@@ -103,10 +105,21 @@ func (a *App) registerMCP(mux *http.ServeMux) {
 		BaseURL:      a.config.BaseURL, Origins: a.config.CORSOrigins,
 		AnyHost: a.config.BaseURL == "" && !loopback(a.config.Host),
 	}
-	if a.config.Clerk.Issuer != "" {
+	// Clerk's authorization server gives out OAuth access tokens. It is named
+	// only when there are some that we take.
+	if a.config.Clerk.Issuer != "" && len(a.config.MCP.OAuthClients) > 0 {
 		door.Issuers = []string{a.config.Clerk.Issuer}
 	}
 	a.gateway.mcp.server.Register(mux, door)
+}
+
+// oauth says which OAuth access tokens of our Clerk instance are for us.
+func (a *App) oauth() auth.OAuth {
+	o := auth.OAuth{Clients: a.config.MCP.OAuthClients}
+	if a.config.BaseURL != "" {
+		o.Resource = a.config.BaseURL + mcp.Path
+	}
+	return o
 }
 
 func loopback(host string) bool {
@@ -132,7 +145,7 @@ type mcpDoor struct {
 // authenticate takes an API key with the scope mcp, or a Clerk token.
 func (d mcpDoor) authenticate(ctx context.Context, token string) (mcp.Caller, error) {
 	if d.verifier != nil && strings.Count(token, ".") == 2 {
-		id, err := d.verifier.Verify(ctx, token, auth.SessionOrMachine)
+		id, err := d.verifier.Verify(ctx, token, auth.AnyCaller)
 		if err == nil {
 			return d.person(id), nil
 		}
@@ -168,15 +181,16 @@ func (d mcpDoor) person(id auth.Identity) mcp.Caller {
 	return caller
 }
 
-// callLimit bounds the calls of tools by one caller, over all instances.
+// callLimit bounds what one caller may do, over all instances.
 type callLimit struct {
 	limiter *auth.Limiter
 	rate    auth.Rate
+	what    string // is counted: "mcp:", "chat:"
 }
 
 // Take implements mcp.Limit.
 func (l callLimit) Take(ctx context.Context, caller string) error {
-	err := l.limiter.Take(ctx, "mcp:"+caller, l.rate)
+	err := l.limiter.Take(ctx, l.what+caller, l.rate)
 	if limited, ok := errors.AsType[*auth.RateLimitedError](err); ok {
 		return rateLimited{limited}
 	}
@@ -186,9 +200,10 @@ func (l callLimit) Take(ctx context.Context, caller string) error {
 // trail writes calls of tools into the audit log: those that may change
 // something before they are answered, those that only read a moment later.
 type trail struct {
-	store *store.Store
-	log   *slog.Logger
-	queue chan mcp.Entry
+	store   *store.Store
+	log     *slog.Logger
+	queue   chan mcp.Entry
+	metrics *observe.Metrics // nil counts nothing
 }
 
 func newTrail(s *store.Store, log *slog.Logger) *trail {
@@ -197,6 +212,13 @@ func newTrail(s *store.Store, log *slog.Logger) *trail {
 
 // Record implements mcp.Audit.
 func (t *trail) Record(ctx context.Context, e mcp.Entry) {
+	if t.metrics != nil {
+		kind := e.Tool
+		if e.Operation != "" {
+			kind = "operation"
+		}
+		t.metrics.ToolCall(kind, e.Status, e.Duration)
+	}
 	if !e.Changes {
 		select {
 		case t.queue <- e:

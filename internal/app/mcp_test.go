@@ -310,7 +310,7 @@ func TestMachinesDoNotActForPeople(t *testing.T) {
 }
 
 func TestCallsOfOneCallerAreLimited(t *testing.T) {
-	limit := callLimit{auth.NewLimiter(nil, time.Now, slog.New(slog.DiscardHandler)), auth.Rate{PerMinute: 1, Burst: 1}}
+	limit := callLimit{auth.NewLimiter(nil, time.Now, slog.New(slog.DiscardHandler)), auth.Rate{PerMinute: 1, Burst: 1}, "mcp:"}
 	if err := limit.Take(t.Context(), "one"); err != nil {
 		t.Fatal(err)
 	}
@@ -320,5 +320,35 @@ func TestCallsOfOneCallerAreLimited(t *testing.T) {
 	}
 	if err := limit.Take(t.Context(), "other"); err != nil {
 		t.Errorf("another caller: %v", err)
+	}
+}
+
+// The metadata promised tokens of Clerk's authorization server, all of which we
+// refused.
+func TestTheMetadataPromisesOnlyTokensThatWeTake(t *testing.T) {
+	for clients, promised := range map[string]bool{"": false, "client_ours": true} {
+		w := newMCPWorld(t, map[string]string{"DFM_MCP_OAUTH_CLIENTS": clients})
+		a := w.start(t)
+		metadata := string(mustGet(t, a.URL("web")+"/.well-known/oauth-protected-resource/mcp"))
+		if strings.Contains(metadata, mcpIssuer) != promised {
+			t.Errorf("%q: %s", clients, metadata)
+		}
+		signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: w.key}, (&jose.SignerOptions{}).WithType("at+jwt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		claims, _ := json.Marshal(map[string]any{"iss": mcpIssuer, "sub": "user_1", "client_id": "client_ours", "exp": time.Now().Add(time.Minute).Unix()})
+		signed, err := signer.Sign(claims)
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, err := signed.CompactSerialize()
+		if err != nil {
+			t.Fatal(err)
+		}
+		caller, err := mcpDoor{a.keys, a.gateway.verifier, a.config.MCP}.authenticate(t.Context(), token)
+		if (err == nil) != promised || promised && (caller.ID != "clerk:user_1" || caller.Records) {
+			t.Errorf("%q: %+v, %v", clients, caller, err)
+		}
 	}
 }

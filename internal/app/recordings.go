@@ -105,6 +105,14 @@ func (a *App) getCall(r *http.Request) (any, error) {
 	return single(view), err
 }
 
+// recordingLink makes a link for somebody who wants to listen now. It stays the
+// same for some minutes, so that a page that refreshes itself stands still.
+func (a *App) recordingLink(callID string) string {
+	links := a.calls.desk.Links
+	links.Life = time.Hour
+	return links.Make(callID, a.clock().Truncate(10*time.Minute))
+}
+
 // recordingMost is the longest recording that is passed on, in bytes.
 const recordingMost = 512 << 20
 

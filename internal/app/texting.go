@@ -90,11 +90,7 @@ func (a *App) buildTexts() error {
 		t.desk.GHL = ghlTexts{own: a.sync.ghl, provider: a.sync.provider, providerID: c.GHL.ProviderID}
 	}
 	if c.Verity.APIKey.Set() {
-		sender, err := a.sender()
-		if err != nil {
-			return err
-		}
-		t.desk.Sender = sender
+		t.desk.Sender = verityTexts{a.verity}
 	}
 	a.texts = t
 	a.sync.texts = t
@@ -102,17 +98,18 @@ func (a *App) buildTexts() error {
 	return nil
 }
 
-// sender is our own door to Verity. It is there in every process that works,
-// whether or not the gateway is served by it.
-func (a *App) sender() (verityTexts, error) {
+// buildVerity makes our own door to Verity. It is there in every process that
+// works, whether or not the gateway is served by it.
+func (a *App) buildVerity() error {
 	door, err := verity.New(verity.Config{
 		BaseURL: a.config.Verity.BaseURL, Mode: verity.Off, Gate: a.consent.gate, APIKey: a.config.Verity.APIKey,
 		Transport: a.toVerity(), Timeout: a.config.Verity.Timeout, Observer: gatewayObserver{a.metrics}, Clock: a.clock, Log: a.log,
 	})
 	if err != nil {
-		return verityTexts{}, Problems{{"VERITY_BASE_URL", err.Error()}}
+		return Problems{{"VERITY_BASE_URL", err.Error()}}
 	}
-	return verityTexts{door.Client(verity.ClientConfig{})}, nil
+	a.verity = door.Client(a.innerDoor())
+	return nil
 }
 
 // textingRoutes lists the routes of the senders of texts, of broadcasts and of
@@ -255,14 +252,19 @@ func (t *texts) heardText(e df.Event, h consent.Heard) (consent.Heard, bool) {
 	return h, m.Direction == texting.Inbound && h.Text != ""
 }
 
-// hearing is the store that hears what it stores, whether a delivery comes from
-// its sender or back from a file.
-type hearing struct {
+// accepting is the store that does along with a delivery what must take effect
+// with it, whether it comes from its sender or back from a file.
+type accepting struct {
 	*store.Store
-	texts *texts
+	app *App
 }
 
 // Accept implements inbox.Accepter.
-func (h hearing) Accept(ctx context.Context, deliveries []store.Delivery, now time.Time) ([]store.Accepted, error) {
-	return h.AcceptWith(ctx, deliveries, now, h.texts.hear)
+func (w accepting) Accept(ctx context.Context, deliveries []store.Delivery, now time.Time) ([]store.Accepted, error) {
+	return w.AcceptWith(ctx, deliveries, now, func(ctx context.Context, tx store.Tx, fresh []df.Event) error {
+		if err := w.app.forward(ctx, tx, fresh); err != nil {
+			return err
+		}
+		return w.app.texts.hear(ctx, tx, fresh) // the last that takes locks
+	})
 }

@@ -21,7 +21,7 @@ func (a *App) buildInbox() error {
 	if a.store.Name() == "sqlite" {
 		committers = 1
 	}
-	a.writer = inbox.NewWriter(hearing{a.store, a.texts}, committers, a.clock)
+	a.writer = inbox.NewWriter(accepting{a.store, a}, committers, a.clock)
 	a.spill = inbox.NewSpill(a.config.SpillFolder, a.log)
 	return nil
 }
@@ -43,12 +43,19 @@ func (a *App) buildWeb() error {
 	a.registerInstallation(mux)
 	a.registerMCP(mux)
 	admin, jobs := a.guards()
+	talk, err := a.newChat(admin)
+	if err != nil {
+		return err
+	}
+	talk.Register(mux)
 	window, err := console.New(console.Config{
-		Store: a.store, Sync: a.sync, Clock: a.clock, Log: a.log, Admin: admin.Wrap, Jobs: jobs.Wrap,
+		Store: a.store, Sync: a.sync, People: a.directory(), Clock: a.clock, Log: a.log, Admin: admin.Wrap, Jobs: jobs.Wrap,
 		Connections: a.Connections, Sample: a.sample, Metrics: a.metrics.Handler(), Version: a.version, Started: a.clock(),
+		Lists: a.lists.desk, ListSync: a.config.Lists.Sync, Users: a.lists,
 		Keys: a.keys, Decode: decoderOf(routes),
 		Guard: admin, Random: rand.Reader, BaseURL: a.config.BaseURL, Webhooks: webhooksOf(routes),
-		InstallPath: a.installPath(), Settings: a.effective(),
+		RecordingLink: a.recordingLink, InstallPath: a.installPath(), Settings: a.effective(),
+		Chat: consoleChat{talk, chatDoor{config: a.config.MCP}}, Features: []func(*console.Book){a.driftPages},
 	})
 	if err != nil {
 		return err
@@ -57,7 +64,11 @@ func (a *App) buildWeb() error {
 	registerProfiles(mux, admin.Wrap)
 	a.registerOptOuts(mux, admin.Wrap)
 	a.registerCalls(mux, admin.Wrap)
-	a.servers = append(a.servers, &server{name: "web", address: a.config.WebAddress(), handler: mux})
+	a.registerForwards(mux, admin.Wrap)
+	a.registerBroadcasts(mux, admin.Wrap)
+	a.registerDrift(mux, admin.Wrap)
+	a.registerReplays(mux, admin.Wrap)
+	a.servers = append(a.servers, &server{name: "web", address: a.config.WebAddress(), handler: mux, ending: window.Stop})
 	return nil
 }
 

@@ -18,16 +18,24 @@ func (a *App) buildQueue() error {
 	if workers == 0 && !a.config.Has(RoleScheduler) {
 		return nil
 	}
+	schedules := []queue.Schedule{
+		{Name: "process-pending", Every: 5 * time.Minute, Run: a.ringPending},
+		{Name: "prune", Every: time.Hour, Run: a.prune},
+		{Name: "alerts", Every: watchEvery, Run: a.checkAlerts},
+		{Name: "figures", Every: time.Minute, Run: a.keepFigures},
+		{Name: "late-consent", Every: 15 * time.Minute, Run: a.lateConsent},
+		a.replaySchedule(),
+	}
+	schedules = append(schedules, a.sweepSchedule()...)
+	if a.config.Lists.Sync {
+		schedules = append(schedules, queue.Schedule{Name: "lists", Every: 5 * time.Minute, Run: a.lists.desk.Converge})
+	}
 	a.queue = queue.New(a.store, queue.Config{
 		Owner: a.name, Workers: workers, Leader: a.config.Has(RoleScheduler),
 		Retry:   queue.RetryPolicy{Limit: a.config.RetryLimit, Delay: a.config.RetryDelay},
 		Handler: a.sync, Clock: a.clock, Log: a.log, JobLog: a.jobLog(), Tracer: a.tracer, Observe: a.metrics.Event,
-		Schedules: []queue.Schedule{
-			{Name: "process-pending", Every: 5 * time.Minute, Run: a.ringPending},
-			{Name: "prune", Every: time.Hour, Run: a.prune},
-			{Name: "alerts", Every: watchEvery, Run: a.checkAlerts},
-			{Name: "late-consent", Every: 15 * time.Minute, Run: a.lateConsent},
-		},
+		Tasks:     []queue.Task{a.forwardTask()},
+		Schedules: schedules,
 	})
 	return nil
 }
@@ -48,6 +56,9 @@ func (a *App) ringPending(ctx context.Context) error {
 	return err
 }
 
+// findingsFor is how long it is remembered which webhooks were missed.
+const findingsFor = 90 * 24 * time.Hour
+
 // prune forgets what only the running system needs.
 func (a *App) prune(ctx context.Context) error {
 	now := a.clock()
@@ -55,6 +66,15 @@ func (a *App) prune(ctx context.Context) error {
 		return err
 	}
 	if err := a.pruneAlerts(ctx); err != nil {
+		return err
+	}
+	if _, err := a.store.PruneFindings(ctx, now.Add(-findingsFor)); err != nil {
+		return err
+	}
+	if err := a.store.PruneChats(ctx, now.Add(-a.config.Chat.Retention)); err != nil {
+		return err
+	}
+	if _, err := a.store.PruneForwards(ctx, now.Add(-pruneAfter)); err != nil {
 		return err
 	}
 	_, err := a.store.PruneWrites(ctx, now.Add(-pruneAfter))

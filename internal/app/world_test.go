@@ -63,6 +63,7 @@ func build(t testing.TB, world *sandbox.World, databaseURL string, clock func() 
 		"DATABASE_URL": databaseURL, "DFM_SPILL_DIR": t.TempDir(), "PORT": "0", "WEB_PORT": "0",
 		"DF_ADMIN_SECRET": "test-admin-secret", "DF_ENCRYPTION_KEY": "dGVzdC1vbmx5LXRlc3Qtb25seS10ZXN0LW9ubHkhISE=",
 		"GHL_RATE_PER_10S": "20000", "ALOWARE_RATE_PER_SECOND": "2000", "JOB_RETRY_DELAY": "50ms", "DFM_WORKERS": "16",
+		"RECONCILE_INTERVAL": "0", // sweeps are called for
 	})
 	maps.Copy(env, more)
 	config, err := Load(func(name string) (string, bool) {

@@ -40,6 +40,7 @@ type claims struct {
 
 	Session  string          `json:"sid"`
 	Party    string          `json:"azp"`
+	Client   string          `json:"client_id"` // of OAuth access tokens
 	Status   string          `json:"sts"`
 	Version  int             `json:"v"`
 	Features string          `json:"fea"`

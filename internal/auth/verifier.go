@@ -32,14 +32,14 @@ const maxKid = 128
 const (
 	ReasonMalformed  = "malformed"        // not a JWT that we read: size, form, claims of the wrong type, duplicates, crit
 	ReasonAlgorithm  = "algorithm"        // not RS256
-	ReasonType       = "type"             // an OAuth access token (at+jwt) or no JWT
+	ReasonType       = "type"             // an OAuth access token (at+jwt) where none will do, or no JWT
 	ReasonUnknownKey = "unknown_key"      // signed with a key that Clerk does not publish
 	ReasonSignature  = "signature"        // the signature does not fit
 	ReasonNoExpiry   = "no_expiry"        // no exp
 	ReasonExpired    = "expired"          // exp has passed
 	ReasonNotYet     = "not_yet"          // nbf or iat lies ahead
 	ReasonIssuer     = "issuer"           // not our instance
-	ReasonParty      = "authorized_party" // azp is not in the list
+	ReasonParty      = "authorized_party" // azp, or the client of an OAuth token, is not in the list
 	ReasonSubject    = "subject"          // neither a user nor a machine
 	ReasonSession    = "session"          // a user's token without a session
 	ReasonPending    = "pending"          // signed in, but a required step is unfinished
@@ -120,11 +120,20 @@ func soundKey(key *rsa.PublicKey) bool {
 type Accept int
 
 // SessionOnly takes a person's session; SessionOrMachine also takes an M2M
-// token that is meant for one of VerifierConfig.Machines.
+// token that is meant for one of VerifierConfig.Machines; AnyCaller also takes an
+// OAuth access token (at+jwt) that VerifierConfig.OAuth allows.
 const (
 	SessionOnly Accept = iota
 	SessionOrMachine
+	AnyCaller
 )
+
+// OAuth says which OAuth access tokens of the instance are meant for us. All of
+// them are signed with the same keys, also those for other services.
+type OAuth struct {
+	Resource string   // our own URL; a token with it in aud is for us. "" for none
+	Clients  []string // ids of OAuth applications whose tokens are for us
+}
 
 // VerifierConfig says which Clerk tokens are good.
 type VerifierConfig struct {
@@ -137,6 +146,7 @@ type VerifierConfig struct {
 	// be meant. When it is empty no M2M token is accepted: a token for another
 	// machine of the same Clerk instance carries a good signature too.
 	Machines []string
+	OAuth    OAuth // the zero value accepts no OAuth access token
 	Clock    df.Clock
 	// OnRefuse, which may be nil, is told the reason of each refusal.
 	OnRefuse func(reason string)
@@ -176,6 +186,10 @@ func (v *Verifier) verify(ctx context.Context, token string, accept Accept) (Ide
 	if err != nil {
 		return Identity{}, err
 	}
+	oauth := isAccessToken(signed)
+	if oauth && accept != AnyCaller {
+		return Identity{}, &TokenError{Reason: ReasonType}
+	}
 	key, err := v.Keys.Key(ctx, kid)
 	if err != nil {
 		return Identity{}, err
@@ -188,7 +202,11 @@ func (v *Verifier) verify(ctx context.Context, token string, accept Accept) (Ide
 	if err := json.Unmarshal(payload, &c); err != nil {
 		return Identity{}, &TokenError{Reason: ReasonMalformed, Err: err}
 	}
-	if reason := v.judge(&c, accept); reason != "" {
+	reason := v.judge(&c, accept)
+	if oauth {
+		reason = v.judgeOAuth(&c)
+	}
+	if reason != "" {
 		return Identity{}, &TokenError{Reason: reason}
 	}
 	id, err := c.identity()
@@ -216,7 +234,7 @@ func parseToken(token string, needsKid bool) (signed *jose.JSONWebSignature, kid
 			return nil, "", &TokenError{Reason: ReasonMalformed}
 		}
 	}
-	if kind, _ := header.ExtraHeaders[jose.HeaderType].(string); !strings.EqualFold(kind, "JWT") {
+	if kind, _ := header.ExtraHeaders[jose.HeaderType].(string); !strings.EqualFold(kind, "JWT") && !isAccessToken(signed) {
 		return nil, "", &TokenError{Reason: ReasonType}
 	}
 	if needsKid && (header.KeyID == "" || len(header.KeyID) > maxKid) {
@@ -284,10 +302,34 @@ func judgeTimes(c *claims, now time.Time) string {
 	return ""
 }
 
+// isAccessToken reports whether the header says that this is an OAuth access
+// token (RFC 9068).
+func isAccessToken(signed *jose.JSONWebSignature) bool {
+	kind, _ := signed.Signatures[0].Protected.ExtraHeaders[jose.HeaderType].(string)
+	return strings.EqualFold(kind, "at+jwt") || strings.EqualFold(kind, "application/at+jwt")
+}
+
+// judgeOAuth returns why an OAuth access token is not acceptable, or "".
+func (v *Verifier) judgeOAuth(c *claims) string {
+	if reason := judgeTimes(c, v.Clock()); reason != "" {
+		return reason
+	}
+	forUs := v.OAuth.Resource != "" && slices.Contains(stringOrList(c.Audience), v.OAuth.Resource)
+	switch {
+	case c.Issuer != v.Issuer:
+		return ReasonIssuer
+	case !strings.HasPrefix(c.Subject, "user_"):
+		return ReasonSubject
+	case !forUs && !slices.Contains(v.OAuth.Clients, c.Client):
+		return ReasonParty
+	}
+	return ""
+}
+
 // judgeMachine checks that the machine's token may be used here: an M2M JWT
 // cannot be revoked and the receiver has to check for whom it is.
 func (v *Verifier) judgeMachine(c *claims, accept Accept) string {
-	if accept != SessionOrMachine {
+	if accept == SessionOnly {
 		return ReasonMachine
 	}
 	for _, machine := range c.machines() {

@@ -71,28 +71,20 @@ type Desk struct {
 	NewID func() string
 }
 
-// Outcome is what became of the event that brought a delivery.
-type Outcome struct {
-	Status  df.Status
-	Reason  string
-	Error   string
-	RetryAt time.Time
-}
-
 // Work takes in what a delivery says about a call of the person, and brings GHL
 // to what is known of it by now. An error means that the lane was lost.
-func (d *Desk) Work(ctx context.Context, lease people.Lease, p people.Person, e df.Event, delivery Delivery) (Outcome, error) {
+func (d *Desk) Work(ctx context.Context, lease people.Lease, p people.Person, e df.Event, delivery Delivery) (effects.Outcome, error) {
 	call, facts, err := d.take(ctx, lease, p, delivery)
 	if err != nil {
-		return trouble(err)
+		return effects.Trouble(err)
 	}
 	switch {
 	case !facts.Over():
-		return Outcome{Status: df.Done}, nil // kept with the call; it is shown once it is over
+		return effects.Outcome{Status: df.Done}, nil // kept with the call; it is shown once it is over
 	case d.GHL == nil:
-		return Outcome{Status: df.Skipped, Reason: "GHL is not configured; the call is kept"}, nil
+		return effects.Skipped("GHL is not configured; the call is kept"), nil
 	case call.GHLContactID == "":
-		return Outcome{Status: df.Quarantined, Reason: "no contact at GHL could be found or made; see the person's issues"}, nil
+		return effects.Outcome{Status: df.Quarantined, Reason: "no contact at GHL could be found or made; see the person's issues"}, nil
 	}
 	w := &work{Desk: d, lease: lease, event: e, call: call, facts: facts}
 	return w.show(ctx)
@@ -171,38 +163,46 @@ type work struct {
 	event df.Event
 	call  store.Call
 	facts Facts
+	noLog bool // nobody may log calls; the note is all that tells of this one
 }
 
 // show brings GHL to what is known. Its parts do not wait for each other: a log
 // that GHL refuses must not cost the note. The first failure is the event's.
-func (w *work) show(ctx context.Context) (Outcome, error) {
+func (w *work) show(ctx context.Context) (effects.Outcome, error) {
 	var failed error
 	for _, part := range []func(context.Context) error{w.log, w.note, w.attach, w.tag} {
 		err := part(ctx)
 		if errors.Is(err, people.ErrLeaseLost) {
-			return Outcome{}, err
+			return effects.Outcome{}, err
 		}
 		if outcome, _ := df.OutcomeOf(err); err != nil && (failed == nil || outcome != df.Refused) {
 			failed = err
 		}
 	}
 	if failed != nil {
-		return trouble(failed)
+		return effects.Trouble(failed)
 	}
-	return Outcome{Status: df.Done}, nil
+	return effects.Outcome{Status: df.Done}, nil
 }
 
 // log adds the call log, once.
 func (w *work) log(ctx context.Context) error {
 	direction := w.facts.Get(Direction)
-	if w.call.GHLMessageID != "" || !w.GHL.CanLog() || direction == "" {
+	w.noLog = w.call.GHLMessageID == "" && !w.GHL.CanLog()
+	if w.call.GHLMessageID != "" || w.noLog || direction == "" {
 		return nil
 	}
 	log := Log{ContactID: w.call.GHLContactID, CallID: w.call.ID, Direction: direction, Customer: w.call.Phone,
 		Line: df.Phone(w.facts.Get(Line)), Status: LogStatus(w.facts), At: w.call.StartedAt}
-	return w.once(ctx, "log_call", func(ctx context.Context) (string, error) { return w.GHL.LogCall(ctx, log) },
+	err := w.once(ctx, "log_call", func(ctx context.Context) (string, error) { return w.GHL.LogCall(ctx, log) },
 		func(ctx context.Context) (string, error) { return w.GHL.LoggedCall(ctx, log.ContactID, log.CallID) },
 		func(id string) { w.call.GHLMessageID = id })
+	if df.IsCode(err, df.CodeUnconfigured) {
+		// The app is not installed, or not any more. The next delivery asks
+		// again, and a replay does.
+		w.noLog, err = true, nil
+	}
+	return err
 }
 
 // once brings one of the call's effects about and keeps its id with the call.
@@ -275,11 +275,16 @@ func (w *work) attach(ctx context.Context) error {
 	if w.call.Attached || w.call.GHLMessageID == "" || link == "" {
 		return nil
 	}
-	if err := w.GHL.Attach(ctx, w.call.GHLMessageID, link); err != nil {
+	row := w.row("call_recording", w.call.GHLMessageID)
+	err := w.GHL.Attach(ctx, w.call.GHLMessageID, link)
+	if outcome, _ := df.OutcomeOf(err); outcome == df.Refused && !df.IsCode(err, df.CodeUnauthorized) {
+		// This log takes none. The link stands in the note.
+		row.Status, row.Message = "skipped", effects.Safe(err)
+	} else if err != nil {
 		return err
 	}
 	w.call.Attached = true
-	return w.save(ctx, w.lease, w.call, []store.SyncRow{w.row("call_recording", w.call.GHLMessageID)})
+	return w.save(ctx, w.lease, w.call, []store.SyncRow{row})
 }
 
 // tag gives the contact the call's tags. Those that this call had given and that
@@ -321,24 +326,10 @@ func without(tags, others []string) []string {
 
 // row is a line of the sync log about the call.
 func (w *work) row(entity, target string) store.SyncRow {
-	now := w.Clock()
-	return store.SyncRow{ID: w.NewID(), Direction: df.AlowareToGHL, EntityType: entity, EntityID: w.call.ID, SourceID: w.call.ID,
+	now, message := w.Clock(), ""
+	if w.noLog {
+		message = "no call log: GHL_CALL_PROVIDER_ID is not set, or our app is not installed"
+	}
+	return store.SyncRow{ID: w.NewID(), Direction: df.AlowareToGHL, Message: message, EntityType: entity, EntityID: w.call.ID, SourceID: w.call.ID,
 		TargetID: target, Status: "success", StartedAt: now, FinishedAt: now, CorrelationID: w.event.ID, PersonID: w.call.PersonID}
-}
-
-// trouble turns an error into what the lane needs.
-func trouble(err error) (Outcome, error) {
-	if errors.Is(err, people.ErrLeaseLost) {
-		return Outcome{}, err
-	}
-	text := df.AsError(err).Error()
-	var call *df.CallError
-	if errors.As(err, &call) {
-		text = call.Error()
-	}
-	outcome, retryAt := df.OutcomeOf(err)
-	if outcome == df.Refused && !df.IsCode(err, df.CodeUnauthorized) {
-		return Outcome{Status: df.Quarantined, Reason: text}, nil
-	}
-	return Outcome{Status: df.Failed, Error: text, RetryAt: retryAt}, nil
 }

@@ -34,9 +34,14 @@ type world struct {
 	writes int               // of notes
 	cannot bool              // no app is installed
 	// fault says how the next call fails: "" not, "before" or "after" its
-	// effect without an answer, "later" told so, "no" refused.
+	// effect without an answer, "later" told so, "no" refused, "bare" that our
+	// app is not installed. With "dies" and "dies after" our process ends, and
+	// nothing it does afterwards reaches anybody.
 	fault func(call string) string
+	dead  bool
 }
+
+var errDied = errors.New("the process died")
 
 type plainVault struct{}
 
@@ -60,8 +65,20 @@ func newWorld(t testing.TB, s *store.Store) *world {
 }
 
 func (w *world) call(name string, effect func()) error {
+	if w.dead {
+		return errDied
+	}
 	failure := &df.CallError{Upstream: "ghl", Operation: name, Outcome: df.Unclear, Code: df.CodeTimeout}
 	switch w.fault(name) {
+	case "dies after":
+		effect()
+		fallthrough
+	case "dies":
+		w.dead = true
+		return errDied
+	case "bare":
+		failure.Outcome, failure.Code = df.RetryLater, df.CodeUnconfigured
+		return failure
 	case "before":
 		return failure
 	case "after":
@@ -148,23 +165,25 @@ func pieces(id string) []Delivery {
 var ann = people.Person{ID: "p", GHLContactID: "g1", AlowareContactID: "7", Phone: customer, Status: people.Active}
 
 // work plays one delivery until it is settled, as its lane would.
-func (w *world) work(d Delivery) Outcome {
+func (w *world) work(d Delivery) effects.Outcome {
 	w.t.Helper()
 	for range 40 {
 		outcome, err := w.desk.Work(w.t.Context(), people.Lease{}, ann, df.Event{ID: "e"}, d)
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		if outcome.Status != df.Failed {
+		if outcome.Status != df.Failed && !w.dead {
 			return outcome
 		}
+		w.dead = false // a new process
 		w.now = w.now.Add(effects.DefaultSettle)
 	}
 	w.t.Fatal("the delivery never settled")
-	return Outcome{}
+	return effects.Outcome{}
 }
 
-// D-64…D-70: one call became several notes, or none, depending on what came first.
+// D-18, D-44: each delivery of a call added a note of its own, or was dropped;
+// D-93: a step that was done was done again when the next one failed.
 func TestShuffledAndDoubledDeliveriesMakeOneLogAndOneNote(t *testing.T) {
 	s := storetest.SQLite(t)
 	round := 0
@@ -175,7 +194,7 @@ func TestShuffledAndDoubledDeliveriesMakeOneLogAndOneNote(t *testing.T) {
 		deliveries := append(pieces(one), pieces(two)...)
 		deliveries = append(deliveries, deliveries[rapid.IntRange(0, len(deliveries)-1).Draw(rt, "doubled")])
 		deliveries = rapid.Permutation(deliveries).Draw(rt, "order")
-		faults := rapid.SliceOfN(rapid.SampledFrom([]string{"", "", "", "before", "after", "later"}), 0, 20).Draw(rt, "faults")
+		faults := rapid.SliceOfN(rapid.SampledFrom([]string{"", "", "", "before", "after", "later", "dies", "dies after"}), 0, 20).Draw(rt, "faults")
 		w := newWorld(t, s)
 		w.fault = func(string) string {
 			if len(faults) == 0 {
@@ -326,5 +345,35 @@ func TestAWorkerThatLostItsLaneWritesNothing(t *testing.T) {
 	_, err := w.desk.Work(t.Context(), people.Lease{Lane: "person:p", Fence: 3}, ann, df.Event{ID: "e"}, pieces("84")[1])
 	if !errors.Is(err, people.ErrLeaseLost) || len(w.notes)+len(w.logs) != 0 {
 		t.Errorf("%v, %d notes", err, len(w.notes))
+	}
+}
+
+// The app may be configured and not installed: GHL then takes no log from us, the
+// note tells of the call, and the log is made up for.
+func TestWithoutOurAppTheNoteTellsOfTheCallAndTheLogIsMadeUpFor(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, s *store.Store) {
+		w := newWorld(t, s)
+		w.fault = func(call string) string { return map[string]string{"log": "bare"}[call] }
+		if o := w.work(pieces("85")[1]); o.Status != df.Done || len(w.logs) != 0 || len(w.notes) != 1 || len(w.tags) == 0 {
+			t.Fatalf("%+v, %d logs, %d notes", o, len(w.logs), len(w.notes))
+		}
+		lines, err := s.SyncLog(t.Context(), store.SyncFilter{PersonID: ann.ID, Limit: 10})
+		if err != nil || !slices.ContainsFunc(lines, func(r store.SyncRow) bool { return strings.Contains(r.Message, "GHL_CALL_PROVIDER_ID") }) {
+			t.Errorf("nobody is told why there is no log: %+v, %v", lines, err)
+		}
+		w.fault = func(string) string { return "" } // installed
+		if o := w.work(pieces("85")[1]); o.Status != df.Done || len(w.logs) != 1 || len(w.notes) != 1 {
+			t.Errorf("%+v, %d logs, %d notes", o, len(w.logs), len(w.notes))
+		}
+	})
+}
+
+func TestALogThatTakesNoRecordingCostsNothingElse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, storetest.SQLite(t))
+	w.fault = func(call string) string { return map[string]string{"attach": "no"}[call] }
+	if o := w.work(pieces("86")[2]); o.Status != df.Done || !strings.Contains(w.notes["n1"], "Recording: https://dfm.example.test") || len(w.tags) == 0 {
+		t.Errorf("%+v\n%s", o, w.notes["n1"])
 	}
 }

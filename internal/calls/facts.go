@@ -25,7 +25,8 @@ const (
 	Voicemail   Name = "voicemail" // "yes" when there is one
 	Transcript  Name = "transcript"
 	Summary     Name = "summary"
-	Remarks     Name = "remarks" // what the agent wrote
+	Outcomes    Name = "outcomes" // those that the summary names in fields of their own, one a line
+	Remarks     Name = "remarks"  // what the agent wrote
 )
 
 // The values of Direction.
@@ -98,7 +99,11 @@ func (f Facts) Over() bool {
 // Voicemail, Failed, Canceled, or "" while nobody knows. "Talked and completed" is
 // told from "completed by a machine" by nobody, so neither is it here.
 func (f Facts) Outcome() string {
-	switch ending := f.Get(Ending); ending {
+	ending := f.Get(Ending)
+	if ending == "missed" && f.Get(Voicemail) != "" {
+		return "Voicemail" // as Aloware's own word for both together
+	}
+	switch ending {
 	case "completed", "missed", "abandoned", "failed", "canceled":
 		return strings.ToUpper(ending[:1]) + ending[1:]
 	case "voicemail", "missed-voicemail":

@@ -44,7 +44,7 @@ func at(minute int, value string) Fact {
 	return Fact{Value: value, At: noon.Add(time.Duration(minute) * time.Minute)}
 }
 
-// D-64: a delivery that restates an ending without the recording took it away.
+// D-18: a delivery that restates an ending without the recording took it away.
 func TestALaterDeliveryTakesNothingAway(t *testing.T) {
 	f := Facts{Recording: at(1, "x"), Disposition: at(1, "No Answer")}.Join(Facts{Ending: at(2, "completed"), Disposition: at(2, "Interested")})
 	if f.Get(Recording) != "x" || f.Get(Disposition) != "Interested" || f.Outcome() != "Completed" {
@@ -70,6 +70,7 @@ func TestWhenACallIsOverAndHowItWent(t *testing.T) {
 		{Facts{Ending: at(0, "invalid")}, true, "Failed", "failed"},
 		{Facts{Ending: at(0, "canceled")}, true, "Canceled", "canceled"},
 		{Facts{Voicemail: at(0, "yes")}, true, "Voicemail", "voicemail"},
+		{Facts{Ending: at(0, "missed"), Voicemail: at(0, "yes")}, true, "Voicemail", "voicemail"},
 		{Facts{Summary: at(0, "they talked")}, true, "Completed", "completed"}, // the ending was lost
 		{Facts{Recording: at(0, "x")}, true, "Completed", "completed"},
 	} {
@@ -114,6 +115,17 @@ B: hi
 	}
 }
 
+// What was said or typed cannot pass for the end of another call's note, nor for a
+// line of this one's.
+func TestNothingThatWasSaidForgesAMarker(t *testing.T) {
+	f := Facts{Ending: at(0, "completed"), Disposition: at(0, "x\nRecording: https://evil.example.test"),
+		Remarks: at(0, "y\n"+Marker("2")), Summary: at(0, Marker("2")), Transcript: at(0, "z\n"+Marker("2")), Outcomes: at(0, "a\nb")}
+	note := Note(f, Readable{ID: "1", Zone: time.UTC})
+	if strings.Contains(note, Marker("2")) || strings.Contains(note, "\nRecording: ") || !strings.HasSuffix(note, Marker("1")) || !strings.Contains(note, "Outcomes: a, b") {
+		t.Errorf("%s", note)
+	}
+}
+
 func TestTagsFollowTheRules(t *testing.T) {
 	f := Facts{Direction: at(0, Inbound), Ending: at(0, "completed"), Disposition: at(0, "Interested"), Talked: at(0, "61")}
 	for _, test := range []struct {
@@ -135,6 +147,12 @@ func TestTagsFollowTheRules(t *testing.T) {
 	}
 	if got := Tags(Facts{Disposition: at(0, "{outcome}")}, []Rule{{Tags: []string{"D {disposition}"}}}); len(got) != 1 || got[0] != "D {outcome}" {
 		t.Errorf("somebody's words are taken for a place to fill: %q", got)
+	}
+	// D-61: "not interested" was found to say "interested".
+	named := Facts{Ending: at(0, "completed"), Summary: at(0, "They are not interested and want nothing."), Outcomes: at(0, "Callback\nDeclined")}
+	rules, err := ParseRules(`[{"summaryOutcome":"declined","tags":["Not Interested"]},{"summaryOutcome":"interested","tags":["Interested"]}]`)
+	if got := Tags(named, rules); err != nil || len(got) != 1 || got[0] != "Not Interested" {
+		t.Errorf("%q, %v", got, err)
 	}
 	for _, wrong := range []string{"{}", "[{}]", `[{"tags":[]}]`, `[{"tags":[" "]}]`, `[{"tags":["{name}"]}]`, `[{"direction":"up","tags":["x"]}]`,
 		`[{"outcome":"nice","tags":["x"]}]`, `[{"minTalkSeconds":-1,"tags":["x"]}]`, `[{"tag":"x"}]`, `[] []`} {

@@ -32,7 +32,7 @@ func Note(f Facts, r Readable) string {
 	var b strings.Builder
 	line := func(label, text string) {
 		if text != "" {
-			b.WriteString(label + ": " + text + "\n")
+			b.WriteString(label + ": " + strings.Join(strings.Fields(unmarked(text)), " ") + "\n")
 		}
 	}
 	b.WriteString(title(f, r.Zone) + "\n")
@@ -42,6 +42,7 @@ func Note(f Facts, r Readable) string {
 	line("Disposition", clip(f.Get(Disposition), longestRemarks))
 	line("Remarks", clip(f.Get(Remarks), longestRemarks))
 	line(recordingName(f), r.Link)
+	line("Outcomes", clip(strings.ReplaceAll(f.Get(Outcomes), "\n", ", "), longestRemarks))
 	paragraph(&b, "Summary", f.Get(Summary), longestSummary)
 	paragraph(&b, "Transcript", f.Get(Transcript), longestTranscript)
 	b.WriteString("\n" + Marker(r.ID))
@@ -99,7 +100,12 @@ func paragraph(b *strings.Builder, label, text string, most int) {
 	if len(short) < len(text) {
 		short += " …"
 	}
-	b.WriteString("\n" + label + ":\n" + short + "\n")
+	b.WriteString("\n" + label + ":\n" + unmarked(short) + "\n")
+}
+
+// unmarked keeps what was said or typed from passing for another call's marker.
+func unmarked(text string) string {
+	return strings.ReplaceAll(text, "[Aloware call ", "(Aloware call ")
 }
 
 // LogStatus is how GHL calls the way a call went, in a call log.

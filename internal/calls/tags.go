@@ -16,7 +16,10 @@ type Rule struct {
 	Direction   string `json:"direction,omitempty"` // inbound, outbound
 	Outcome     string `json:"outcome,omitempty"`   // Completed, Missed, Abandoned, Voicemail, Failed, Canceled
 	Disposition string `json:"disposition,omitempty"`
-	MinTalk     int    `json:"minTalkSeconds,omitempty"`
+	// SummaryOutcome is one of the outcomes that the call's summary names. Its
+	// prose is not searched.
+	SummaryOutcome string `json:"summaryOutcome,omitempty"`
+	MinTalk        int    `json:"minTalkSeconds,omitempty"`
 	// Tags are names, in which {direction}, {outcome} and {disposition} stand
 	// for what is known of the call. A name with one that is not known yet is
 	// left out.
@@ -81,6 +84,9 @@ func (r Rule) matches(f Facts) bool {
 	return (r.Direction == "" || strings.EqualFold(r.Direction, f.Get(Direction))) &&
 		(r.Outcome == "" || strings.EqualFold(r.Outcome, f.Outcome())) &&
 		(r.Disposition == "" || strings.EqualFold(r.Disposition, f.Get(Disposition))) &&
+		(r.SummaryOutcome == "" || slices.ContainsFunc(strings.Split(f.Get(Outcomes), "\n"), func(named string) bool {
+			return strings.EqualFold(named, strings.TrimSpace(r.SummaryOutcome))
+		})) &&
 		int(f.Seconds(Talked).Seconds()) >= r.MinTalk
 }
 

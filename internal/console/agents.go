@@ -56,6 +56,9 @@ func (s *Server) saveAgent(r *http.Request) (any, error) {
 	if agent.DisplayName == "" {
 		agent.DisplayName = agent.Key
 	}
+	if err := s.clash(r, agent); err != nil {
+		return nil, err
+	}
 	if err := s.Store.SaveAgent(r.Context(), agent, update, s.Clock()); err != nil {
 		return nil, err
 	}

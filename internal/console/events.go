@@ -3,7 +3,6 @@ package console
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"time"
 
@@ -213,64 +212,4 @@ func (s *Server) changedEvent(r *http.Request, action, id, reason string) (any, 
 	}
 	e, err := s.Store.Event(r.Context(), id)
 	return viewEvent(e), err
-}
-
-type replayBody struct {
-	Filter struct {
-		Source   df.Source  `json:"source"`
-		Status   df.Status  `json:"status"`
-		Type     string     `json:"type"`
-		EntityID string     `json:"entityId"`
-		Query    string     `json:"q"`
-		From     *time.Time `json:"from"`
-		To       *time.Time `json:"to"`
-	} `json:"filter"`
-	DryRun *bool `json:"dryRun"`
-}
-
-// replayMost is the most events that one bulk replay takes.
-const replayMost = 1000
-
-// replayEvents replays what a filter finds, newest first, and says how many
-// events and people that is. dryRun, the default, only counts.
-func (s *Server) replayEvents(r *http.Request) (any, error) {
-	var in replayBody
-	if err := readJSON(r, &in); err != nil {
-		return nil, err
-	}
-	f := in.Filter
-	filter := store.EventFilter{Source: f.Source, Status: f.Status, Type: f.Type, EntityID: f.EntityID, Text: f.Query, Limit: replayMost}
-	if f.From != nil {
-		filter.From = *f.From
-	}
-	if f.To != nil {
-		filter.To = *f.To
-	}
-	events, err := s.Store.Events(r.Context(), filter)
-	if err != nil {
-		return nil, err
-	}
-	people := map[string]bool{}
-	var replayable []df.Event
-	for _, e := range events {
-		if e.Lane == "" || e.Status == df.Pending || e.Status == df.Processing {
-			continue
-		}
-		replayable = append(replayable, e)
-		people[e.Lane] = true
-	}
-	dry := in.DryRun == nil || *in.DryRun
-	result := map[string]any{
-		"dryRun": dry, "events": len(replayable), "people": len(people), "more": len(events) == replayMost,
-	}
-	if dry {
-		return result, nil
-	}
-	for _, e := range replayable {
-		// One that was reopened or finished meanwhile is no longer ours to replay.
-		if err := s.reopen(r.Context(), e); err != nil && !errors.Is(err, store.ErrState) {
-			return nil, err
-		}
-	}
-	return result, s.audit(r, "event.replay", "filter", result)
 }

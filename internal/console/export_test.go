@@ -1,10 +1,33 @@
 package console
 
+import (
+	"context"
+	"testing"
+)
+
 // Patterns lists the patterns of all pages, for the test that visits them.
 func (s *Server) Patterns() []string {
 	var patterns []string
-	for _, r := range s.pages() {
+	for _, r := range s.book.routes {
 		patterns = append(patterns, r.pattern)
 	}
 	return patterns
+}
+
+// Listened waits until the pulse has looked once, so that what is done next is a
+// change to it.
+func (s *Server) Listened(t *testing.T) {
+	t.Helper()
+	looked := make(chan struct{}, 1)
+	s.pulse.mu.Lock()
+	before := s.pulse.look
+	s.pulse.look = func(ctx context.Context) (map[string]string, error) {
+		select {
+		case looked <- struct{}{}:
+		default:
+		}
+		return before(ctx)
+	}
+	s.pulse.mu.Unlock()
+	<-looked
 }

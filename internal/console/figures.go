@@ -14,8 +14,12 @@ import (
 // cost the database no more than one.
 const figuresEvery = 3 * time.Second
 
-// hours is how far back the overview looks.
-const hours = 24
+// How far back the flow picture looks, and what it calls lately.
+const (
+	flowTime = 24 * time.Hour
+	lately   = 5 * time.Minute
+	lateSlot = 1 // of the figures' slots
+)
 
 // waiting is what the menu says is waiting for a person.
 type waiting struct {
@@ -29,9 +33,9 @@ type waiting struct {
 type figures struct {
 	At         time.Time
 	Since      time.Time
-	Starts     []time.Time // of the hours
-	Slots      []store.SlotCount
+	Slots      []store.SlotCount // 0 is all but lately
 	Syncs      []store.DirectionCount
+	Lately     []store.DirectionCount
 	Unfinished map[df.Status]store.Unfinished
 	Questions  store.Questions
 	Lanes      int64
@@ -47,6 +51,32 @@ type overview struct {
 	figures figures
 	menu    waiting
 	menuAt  time.Time
+	charts  map[string]keptMinutes // by stretch
+}
+
+// keptMinutes are minutes that were read a moment ago.
+type keptMinutes struct {
+	at      time.Time
+	minutes []store.Minute
+}
+
+// minutes returns what happened in a stretch of time, as of now or of a moment
+// ago.
+func (o *overview) minutes(ctx context.Context, over stretch, from, now time.Time) ([]store.Minute, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if kept := o.charts[over.key]; !kept.at.IsZero() && now.Sub(kept.at) < figuresEvery {
+		return kept.minutes, nil
+	}
+	minutes, err := o.store.Minutes(ctx, from, now)
+	if err != nil {
+		return nil, err
+	}
+	if o.charts == nil {
+		o.charts = map[string]keptMinutes{}
+	}
+	o.charts[over.key] = keptMinutes{now, minutes}
+	return minutes, nil
 }
 
 // read returns the figures of now, or of a moment ago.
@@ -57,16 +87,15 @@ func (o *overview) read(ctx context.Context) (figures, error) {
 	if !o.figures.At.IsZero() && now.Sub(o.figures.At) < figuresEvery {
 		return o.figures, nil
 	}
-	f := figures{At: now}
-	for i := range hours {
-		f.Starts = append(f.Starts, now.Add(time.Duration(i-hours)*time.Hour))
-	}
-	f.Since = f.Starts[0]
+	f := figures{At: now, Since: now.Add(-flowTime)}
 	var err error
-	if f.Slots, err = o.store.EventsInSlots(ctx, f.Starts); err != nil {
+	if f.Slots, err = o.store.EventsInSlots(ctx, []time.Time{f.Since, now.Add(-lately)}); err != nil {
 		return f, err
 	}
 	if f.Syncs, err = o.store.SyncsSince(ctx, f.Since); err != nil {
+		return f, err
+	}
+	if f.Lately, err = o.store.SyncsSince(ctx, now.Add(-lately)); err != nil {
 		return f, err
 	}
 	if f.Unfinished, err = o.store.UnfinishedEvents(ctx); err != nil {

@@ -13,8 +13,12 @@ type traffic struct {
 	Received int64  // events from it
 	Written  int64  // writes to it that took effect
 	Failed   int64  // writes to it that did not
+	Lately   rates  // the same in the last few minutes
 	Writes   bool   // whether we write to it at all
 }
+
+// rates is what went along the arrows in the last few minutes.
+type rates struct{ In, Out int64 }
 
 // trafficOf adds up, by system, what the figures hold.
 func trafficOf(f figures, health []Connection) []traffic {
@@ -36,6 +40,9 @@ func trafficOf(f figures, health []Connection) []traffic {
 		}
 		if t := of(name); t != nil {
 			t.Received += c.Events
+			if c.Slot == lateSlot {
+				t.Lately.In += c.Events
+			}
 		}
 	}
 	for _, c := range f.Syncs {
@@ -47,6 +54,12 @@ func trafficOf(f figures, health []Connection) []traffic {
 			t.Written += c.Lines
 		case c.Status == "error":
 			t.Failed += c.Lines
+		}
+	}
+	for _, c := range f.Lately {
+		_, to, _ := strings.Cut(string(c.Direction), "_to_")
+		if t := of(to); t != nil && c.Status == "success" {
+			t.Lately.Out += c.Lines
 		}
 	}
 	for i := range systems {
@@ -142,54 +155,4 @@ func connect(t traffic, b, hub box) spoke {
 		inner, outer = b.X-gap, hub.X+hub.W+gap
 	}
 	return spoke{traffic: t, Box: b, In: arrow{inner, outer, b.Y + 34}, Out: arrow{outer, inner, b.Y + 80}}
-}
-
-// bars is the chart of what was received, hour by hour.
-type bars struct {
-	Width, Height int
-	Most          int64
-	Total         int64
-	Bars          []bar
-}
-
-// bar is one hour: all that was received, and what of it failed or waits for a
-// person.
-type bar struct {
-	X, W       int
-	Good, Bad  box
-	Hour       any // when it begins
-	All, Wrong int64
-}
-
-// barsOf draws the hours of the figures. An hour in which anything was received
-// is at least one unit high.
-func barsOf(f figures) bars {
-	const width, height, step = 960, 120, 40
-	b := bars{Width: width, Height: height, Bars: make([]bar, len(f.Starts))}
-	for _, c := range f.Slots {
-		one := &b.Bars[c.Slot]
-		one.All += c.Events
-		b.Total += c.Events
-		if c.Status == df.Failed || c.Status == df.Quarantined {
-			one.Wrong += c.Events
-		}
-	}
-	for _, one := range b.Bars {
-		b.Most = max(b.Most, one.All)
-	}
-	for i := range b.Bars {
-		one := &b.Bars[i]
-		one.Hour, one.X, one.W = f.Starts[i], i*step, step
-		all, wrong := tallness(one.All, b.Most, height), tallness(one.Wrong, b.Most, height)
-		one.Good = box{one.X + 4, height - all, step - 8, all - wrong}
-		one.Bad = box{one.X + 4, height - wrong, step - 8, wrong}
-	}
-	return b
-}
-
-func tallness(n, most int64, height int) int {
-	if n == 0 || most == 0 {
-		return 0
-	}
-	return max(2, int(n*int64(height)/most))
 }

@@ -35,24 +35,17 @@ func functions(clock df.Clock) template.FuncMap {
 		"short":     short,
 		"segment":   url.PathEscape,
 		"side":      func(name string) df.Side { return df.Side(name) },
-		"entry":     entryOf,
+		"draw":      draw,
+		"fact":      factOf,
 		"named":     func(names map[string]string, id string) named { return named{id, names[id]} },
 		"way":       wayOf,
 		"statuses":  func() []string { return []string{"success", "error", "skipped"} },
+		"moves":     namedMoves,
+		"line":      func(mine bool) SpokenLine { return SpokenLine{Mine: mine} },
+		"blankCall": func() SpokenCall { return SpokenCall{State: "open"} },
+		"money":     func(micros int64) string { return strconv.FormatFloat(float64(micros)/1e6, 'f', 4, 64) },
 		"newAgent":  func() store.Agent { return store.Agent{Active: true} },
 	}
-}
-
-// entry is one line of the menu.
-type entry struct {
-	Link, Name string
-	Current    bool
-	Badge      int64
-}
-
-func entryOf(s screen, section, link, name string, badge any) entry {
-	n, _ := badge.(int64)
-	return entry{link, name, s.Section == section, n}
 }
 
 // named is a person by id, with the name when there is one.
@@ -115,13 +108,13 @@ func span(d time.Duration) string {
 // none of these. The chip's text says the same.
 func tone(status any) string {
 	switch fmt.Sprint(status) {
-	case "done", "success", "ok", "active", "set", "resolved":
+	case "done", "success", "ok", "active", "set", "settled", "in_force", "resolved":
 		return "good"
 	case "pending", "processing", "checking", "acknowledged":
 		return "busy"
-	case "error", "quarantined", "failed", "revoked", "unsigned", "refused", "not_written", "duplicate", "ambiguous", "critical":
+	case "error", "quarantined", "failed", "revoked", "unsigned", "refused", "not_written", "duplicate", "ambiguous", "blocked", "unknown_agent", "ambiguous_agent", "unknown_list", "not_applied", "critical":
 		return "bad"
-	case "held", "ping_pong", "missing", "no_phone", "no_key", "not_retired", "expired", "both_changed", "put_back", "ends", "warning", "open":
+	case "held", "ping_pong", "missing", "no_phone", "no_key", "not_retired", "expired", "both_changed", "put_back", "ends", "waiting", "braked", "unknown_stage", "unknown_sequence", "warning", "open":
 		return "warn"
 	default:
 		return "idle"

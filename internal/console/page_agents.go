@@ -69,6 +69,9 @@ func (s *Server) keepAgent(r *http.Request, key string, update bool) (view, erro
 	if err != nil {
 		return view{}, err
 	}
+	if err := s.clash(r, a); err != nil {
+		return view{}, err
+	}
 	err = s.Store.SaveAgent(r.Context(), a, update, s.Clock())
 	if errors.Is(err, store.ErrState) {
 		return view{}, &df.Error{Code: "CONFLICT", Message: "There is an agent with this key already. Edit that one.", Status: http.StatusConflict}

@@ -44,7 +44,7 @@ func (s *Server) eventsPage(r *http.Request) (view, error) {
 	for name, values := range data.Query {
 		data.Filtered = data.Filtered || name != "cursor" && name != "limit" && strings.Join(values, "") != ""
 	}
-	return view{template: "events.html", title: "Events", section: "events", live: data.Query.Get("cursor") == "", data: data}, nil
+	return view{template: "events.html", title: "Events", section: "events", live: data.Query.Get("cursor") == "", watch: "events", data: data}, nil
 }
 
 type eventPageView struct {
@@ -170,11 +170,7 @@ func (s *Server) confirmEvent(r *http.Request) (view, error) {
 
 // reasonOf reads the reason that the audit log will name.
 func reasonOf(r *http.Request) (string, error) {
-	reason := strings.TrimSpace(r.PostForm.Get("reason"))
-	if reason == "" || len(reason) > 500 {
-		return "", invalid("give a reason of 1 to 500 characters: the audit log keeps it")
-	}
-	return reason, nil
+	return reasonIn(r.PostForm.Get("reason"))
 }
 
 func (s *Server) changeEvent(r *http.Request) (view, error) {

@@ -33,7 +33,7 @@ func (s *Server) conflictsPage(r *http.Request) (view, error) {
 	if data.Names, err = s.namesOf(r.Context(), unique(ids)); err != nil {
 		return view{}, err
 	}
-	return view{template: "conflicts.html", title: "Conflicts", section: "conflicts", live: r.URL.Query().Get("cursor") == "", data: data}, nil
+	return view{template: "conflicts.html", title: "Conflicts", section: "conflicts", watch: "conflicts", live: r.URL.Query().Get("cursor") == "", data: data}, nil
 }
 
 func unique(ids []string) []string {
@@ -64,7 +64,7 @@ func (s *Server) issuesPage(r *http.Request) (view, error) {
 		next = issueCursor(data.Issues[pageRows-1])
 	}
 	data.Pager = pagerOf(r, next)
-	return view{template: "issues.html", title: "Issues", section: "issues", live: after.At.IsZero(), data: data}, nil
+	return view{template: "issues.html", title: "Issues", section: "issues", watch: "issues", live: after.At.IsZero(), data: data}, nil
 }
 
 func issuePeople(issues []store.Issue) []string {
@@ -127,7 +127,7 @@ func (s *Server) syncLogPage(r *http.Request) (view, error) {
 	} else {
 		data.Pager = pagerOf(r, nil)
 	}
-	return view{template: "synclog.html", title: "Sync log", section: "sync-log", live: before == 0, data: data}, nil
+	return view{template: "synclog.html", title: "Sync log", section: "sync-log", watch: "sync", live: before == 0, data: data}, nil
 }
 
 type auditPageView struct {
@@ -148,5 +148,5 @@ func (s *Server) auditPage(r *http.Request) (view, error) {
 	if full := len(rows) == pageRows; full {
 		data.Pager = pagerOf(r, nextCursor(full, rows[pageRows-1].Seq))
 	}
-	return view{template: "audit.html", title: "Audit", section: "audit", live: before == 0, data: data}, nil
+	return view{template: "audit.html", title: "Audit", section: "audit", watch: "audit", live: before == 0, data: data}, nil
 }

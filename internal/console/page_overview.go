@@ -15,7 +15,9 @@ const glance = 300 * time.Millisecond
 type overviewView struct {
 	figures
 	Wide, Tall picture
-	Bars       bars
+	Charts     []Chart
+	Ranges     []Tab
+	Range      string
 	Health     []Connection
 	HealthAt   time.Time
 
@@ -43,11 +45,11 @@ func (s *Server) overviewPage(r *http.Request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	data := overviewView{figures: f, Bars: barsOf(f), Failing: f.Unfinished[df.Failed], Quarantined: f.Unfinished[df.Quarantined]}
+	data := overviewView{figures: f, Failing: f.Unfinished[df.Failed], Quarantined: f.Unfinished[df.Quarantined]}
 	data.Health, data.HealthAt = s.checks.latest(r.Context(), glance)
 	systems := trafficOf(f, data.Health)
-	data.Received = data.Bars.Total
 	for _, t := range systems {
+		data.Received += t.Received
 		data.Written, data.Refused = data.Written+t.Written, data.Refused+t.Failed
 	}
 	for status, u := range f.Unfinished {
@@ -61,6 +63,11 @@ func (s *Server) overviewPage(r *http.Request) (view, error) {
 	}
 	data.Wide, data.Tall = wide(systems, data.Open), tall(systems, data.Open)
 	data.Needs = needs(f, data.Health)
+	over := spanOf(r.URL.Query().Get("over"))
+	data.Range, data.Ranges = over.says, over.tabs()
+	if data.Charts, err = s.overTime(r.Context(), over); err != nil {
+		return view{}, err
+	}
 	if data.Issues, err = s.Store.OpenIssues(r.Context(), store.IssuePlace{}, 5); err != nil {
 		return view{}, err
 	}

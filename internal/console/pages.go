@@ -8,8 +8,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"html/template"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"path"
@@ -38,6 +36,7 @@ type view struct {
 	title    string
 	section  string // the entry of the menu that is lit
 	live     bool   // whether the page keeps itself fresh
+	watch    string // the topics of live.go that it shows; "" for any
 	data     any
 
 	redirect string
@@ -51,33 +50,44 @@ type show func(r *http.Request) (view, error)
 type screen struct {
 	Title, Section, Template string
 	Actor, CSRF, Notice      string
+	Role                     Role
 	Version                  string
 	Live                     bool
-	Waiting                  waiting
+	Watch                    string
+	Menu                     []Group
 	Data                     any
 }
+
+// May reports whether the reader may do what the named role may. Templates ask it
+// before they offer a button; the route asks again.
+func (s screen) May(role Role) bool { return s.Role.allows(role) }
 
 // route is one address of the console.
 type route struct {
 	pattern string
 	handler http.Handler
+	needs   Role // the least role that it answers
 	open    bool // answers without a session
 }
 
 // registerPages adds the pages of the console to the mux.
 func (s *Server) registerPages(mux *http.ServeMux) {
-	for _, r := range s.pages() {
-		mux.Handle(r.pattern, r.handler)
+	for _, r := range s.book.routes {
+		h := r.handler
+		if !r.open {
+			h = s.signedIn(s.needing(r.needs, h))
+		}
+		mux.Handle(r.pattern, h)
 	}
 }
 
-// pages lists every page: with open, those that answer without a session.
-func (s *Server) pages() []route {
-	var routes []route
-	see := func(pattern string, f show) { routes = append(routes, route{"GET " + pattern, s.page(f), false}) }
-	change := func(pattern string, f show) {
-		routes = append(routes, route{"POST " + pattern, s.form(f), false})
-	}
+// writePages puts every page into the book. Each line is one page, or what one
+// of its forms does; pages of features elsewhere come through Config.Features.
+func (s *Server) writePages(b *Book) {
+	see := func(pattern string, f show) { b.page(Viewer, pattern, f) }
+	change := func(pattern string, f show) { b.form(Operator, pattern, f) }
+	adminSees := func(pattern string, f show) { b.page(Admin, pattern, f) }
+	adminChanges := func(pattern string, f show) { b.form(Admin, pattern, f) }
 	see("/{$}", s.overviewPage)
 	see("/events", s.eventsPage)
 	see("/events/{id}", s.eventPage)
@@ -86,32 +96,41 @@ func (s *Server) pages() []route {
 	see("/people", s.peoplePage)
 	see("/people/{id}", s.personPage)
 	change("/people/{id}/converge", s.convergePerson)
+	see("/messages", s.callsPage)
+	see("/calls/{id}", s.callPage)
 	see("/conflicts", s.conflictsPage)
 	see("/issues", s.issuesPage)
 	see("/alerts", s.alertsPage)
 	change("/alerts/{id}/{action}", s.alertForm)
 	see("/sync-log", s.syncLogPage)
+	s.writeListPages(see, change)
 	see("/agents", s.agentsPage)
 	see("/agents/{key}", s.agentPage)
 	see("/agents/{key}/delete", s.confirmDeleteAgent)
 	change("/agents", s.addAgent)
 	change("/agents/{key}", s.editAgent)
 	change("/agents/{key}/delete", s.removeAgent)
-	see("/keys", s.keysPage)
-	see("/keys/{id}/{action}", s.confirmKey)
-	change("/keys", s.makeKey)
-	change("/keys/{id}/{action}", s.changeKey)
+	adminSees("/keys", s.keysPage)
+	adminSees("/keys/{id}/{action}", s.confirmKey)
+	adminChanges("/keys", s.makeKey)
+	adminChanges("/keys/{id}/{action}", s.changeKey)
+	b.page(Operator, "/chat", s.chatPage)
+	b.page(Operator, "/chat/{id}", s.chatPage)
+	change("/chat/{id}/forget", s.forgetChat)
+	b.serve("POST /chat/turn", Operator, http.HandlerFunc(s.chatTurn))
 	see("/connections", s.connectionsPage)
 	see("/audit", s.auditPage)
-	see("/settings", s.settingsPage)
-	change("/sign-out", s.signOut)
-	return append(routes,
-		route{"/", s.page(s.nothingHere), false},
-		route{"GET /events/{id}/raw", s.signedIn(http.HandlerFunc(s.rawEvent)), false},
-		route{"GET /sign-in", http.HandlerFunc(s.signInPage), true},
-		route{"POST /sign-in", http.HandlerFunc(s.signIn), true},
-		route{"GET /static/{file}", http.HandlerFunc(s.static), true},
-	)
+	adminSees("/settings", s.settingsPage)
+	b.form(Viewer, "/sign-out", s.signOut)
+	b.serve("/", Viewer, s.page(s.nothingHere))
+	b.serve("GET /events/{id}/raw", Viewer, http.HandlerFunc(s.rawEvent))
+	b.serve("GET /live", Viewer, http.HandlerFunc(s.live))
+	b.open("GET /sign-in", s.signInPage)
+	b.open("POST /sign-in", s.signIn)
+	b.open("GET /static/{file}", s.static)
+	for _, add := range s.Features {
+		add(b)
+	}
 }
 
 // protect sets the headers that keep a page in its place.
@@ -155,15 +174,27 @@ func (s *Server) signedIn(next http.Handler) http.Handler {
 	})
 }
 
+// needing lets those pass whose role is enough.
+func (s *Server) needing(role Role, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if has := visitorOf(r).role; !has.allows(role) {
+			s.failPage(w, r, &df.Error{Code: "FORBIDDEN", Status: http.StatusForbidden,
+				Message: "Your role, " + string(has) + ", does not allow this. It takes the role " + string(role) + "."})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // page wraps what makes a page.
 func (s *Server) page(f show) http.Handler {
-	return s.signedIn(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, f) }))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, f) })
 }
 
 // form wraps what changes something: only a form of ours, sent from a page of
 // ours by the browser that the page was made for, gets through.
 func (s *Server) form(f show) http.Handler {
-	return s.signedIn(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, formMost)
 		if err := r.ParseForm(); err != nil {
 			s.failPage(w, r, invalid("the form is too large or was cut off"))
@@ -175,7 +206,7 @@ func (s *Server) form(f show) http.Handler {
 			return
 		}
 		s.answer(w, r, f)
-	}))
+	})
 }
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, f show) {
@@ -220,12 +251,12 @@ func (s *Server) nothingHere(*http.Request) (view, error) {
 func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, v view) {
 	who := visitorOf(r)
 	around := screen{
-		Title: v.title, Section: v.section, Template: v.template, Actor: who.actor, CSRF: who.csrf,
-		Version: s.Version, Live: v.live, Data: v.data,
+		Title: v.title, Section: v.section, Template: v.template, Actor: who.actor, CSRF: who.csrf, Role: who.role,
+		Version: s.Version, Live: v.live, Watch: v.watch, Data: v.data,
 	}
 	refresh := r.Header.Get("If-None-Match")
 	if who.actor != "" {
-		around.Waiting = s.overview.waiting(r.Context())
+		around.Menu = s.book.menuFor(who.role, v.section, s.overview.waiting(r.Context()))
 		if refresh == "" {
 			around.Notice = s.sessions.hear(who.id)
 		}
@@ -269,31 +300,6 @@ func (s *Server) static(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, _ = w.Write(data) // the reader may have gone
-}
-
-// parseTemplates makes one template per page, each with the frame around it.
-func parseTemplates(functions template.FuncMap) (map[string]*template.Template, error) {
-	base, err := template.New("base.html").Funcs(functions).ParseFS(embedded, "templates/base.html", "templates/parts.html")
-	if err != nil {
-		return nil, fmt.Errorf("parse the frame: %w", err)
-	}
-	files, err := fs.Glob(embedded, "templates/*.html")
-	if err != nil {
-		return nil, err
-	}
-	pages := map[string]*template.Template{}
-	for _, file := range files {
-		name := path.Base(file)
-		if name == "base.html" || name == "parts.html" {
-			continue
-		}
-		page, err := template.Must(base.Clone()).ParseFS(embedded, file)
-		if err != nil {
-			return nil, fmt.Errorf("parse page %s: %w", name, err)
-		}
-		pages[name] = page
-	}
-	return pages, nil
 }
 
 // pager leads through a list that is paged by cursor.

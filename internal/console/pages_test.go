@@ -23,7 +23,9 @@ func (w *world) pagesToSee() map[string]string {
 		"event-failing": "/events/" + w.events["error"], "event-hostile": "/events/" + w.events["hostile"], "event-binary": "/events/" + w.events["binary"],
 		"event-confirm": "/events/" + w.events["done"] + "/replay", "people": "/people", "person": "/people/" + w.person, "person-ended": "/people/" + w.ended,
 		"conflicts": "/conflicts", "issues": "/issues", "alerts": "/alerts", "sync-log": "/sync-log", "agents": "/agents", "agent": "/agents/DANA",
-		"agent-delete": "/agents/DANA/delete", "keys": "/keys", "connections": "/connections", "audit": "/audit", "settings": "/settings",
+		"agent-delete": "/agents/DANA/delete", "chat": "/chat", "chat-talk": "/chat/talk", "keys": "/keys", "connections": "/connections", "audit": "/audit", "settings": "/settings",
+		"lists": "/lists", "list": "/lists/DANA/HOT", "list-delete": "/lists/DANA/HOT/delete", "list-rules": "/lists/rules", "list-rebuild": "/lists/rebuild",
+		"list-runs": "/lists/runs", "person-lists": "/people/" + w.person + "/lists", "agents-seed": "/agents/seed",
 	}
 }
 
@@ -73,6 +75,7 @@ func TestEveryPageShowsWhatItIsFor(t *testing.T) {
 		"/keys":                           {"DF_MIDDLEWARE_API_KEY", "admin:read"},
 		"/connections":                    {"HTTP 401", "/api/integrations/aloware/webhook", "/leadconnector/install", "81.2 ms", "not configured"},
 		"/audit":                          {"console.sign-in", "event.replay", "key:0011223344556677"},
+		"/chat":                           {"New conversation", "wait for your approval", "Writing needs JavaScript"},
 		"/settings":                       {"WEB_PORT", "3002", "DF_ADMIN_SECRET", `<span class="chip good">set</span>`, "not set"},
 	} {
 		w.has(path, texts...)

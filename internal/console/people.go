@@ -143,10 +143,11 @@ func (s *Server) listIssues(r *http.Request) (any, error) {
 // timelineEntry is one thing that happened to a person, in any system.
 type timelineEntry struct {
 	At        time.Time       `json:"at"`
-	Kind      string          `json:"kind"` // event, sync, conflict
+	Kind      string          `json:"kind"` // event, sync, conflict, call
 	Event     *eventView      `json:"event,omitempty"`
 	Sync      *syncView       `json:"sync,omitempty"`
 	Conflict  *conflictView   `json:"conflict,omitempty"`
+	Call      *callView       `json:"call,omitempty"`
 	Decisions json.RawMessage `json:"decisions,omitempty"`
 }
 
@@ -172,7 +173,18 @@ func (s *Server) timeline(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries := make([]timelineEntry, 0, len(events)+len(syncs)+len(conflicts))
+	rows, err := s.Store.Calls(ctx, store.CallFilter{PersonID: id, Limit: timelineMost})
+	if err != nil {
+		return nil, err
+	}
+	held, err := viewCalls(rows)
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]timelineEntry, 0, len(events)+len(syncs)+len(conflicts)+len(held))
+	for _, call := range held {
+		entries = append(entries, timelineEntry{At: call.StartedAt, Kind: "call", Call: &call})
+	}
 	for _, e := range events {
 		view := viewEvent(e)
 		entries = append(entries, timelineEntry{At: e.ReceivedAt, Kind: "event", Event: &view})

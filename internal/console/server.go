@@ -13,6 +13,7 @@ import (
 	"github.com/df-middleware/dfm/internal/alerts"
 	"github.com/df-middleware/dfm/internal/auth"
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/lists"
 	"github.com/df-middleware/dfm/internal/store"
 )
 
@@ -37,8 +38,10 @@ type Syncer interface {
 type Config struct {
 	Store *store.Store
 	Sync  Syncer
-	Clock df.Clock
-	Log   *slog.Logger
+	// People merges and splits people.
+	People Directory
+	Clock  df.Clock
+	Log    *slog.Logger
 	// Admin and Jobs wrap handlers that need the admin secret, or either of
 	// the two secrets.
 	Admin, Jobs func(http.Handler) http.Handler
@@ -54,6 +57,12 @@ type Config struct {
 	Version string
 	Started time.Time
 
+	// Lists is the desk of call lists; nil leaves its pages and routes out.
+	Lists *lists.Desk
+	// ListSync says that lists are decided: ENABLE_AGENT_LIST_SYNC.
+	ListSync bool
+	Users    UserBook
+
 	// Guard judges the admin secret of the sign-in form.
 	Guard *auth.Guard
 	// Random makes session ids and form tokens: crypto/rand.Reader.
@@ -65,8 +74,15 @@ type Config struct {
 	// InstallPath begins the connection of our Marketplace app at GHL; "" when
 	// none is configured.
 	InstallPath string
+	// Chat is the conversation with a language model; nil when there is none.
+	Chat Chat
+	// RecordingLink makes a link to a call's recording that ends soon. It may be
+	// nil.
+	RecordingLink func(callID string) string
 	// Settings are the effective settings, without what is secret.
 	Settings []Setting
+	// Features add pages of their own.
+	Features []func(*Book)
 }
 
 // Webhook is one address that a source posts its events to.
@@ -88,10 +104,12 @@ type Setting struct {
 // Server serves the console.
 type Server struct {
 	Config
+	book        *Book
 	templates   map[string]*template.Template
 	sessions    *sessions
 	checks      *checks
 	overview    *overview
+	pulse       *pulse
 	crossOrigin *http.CrossOriginProtection
 }
 
@@ -106,10 +124,16 @@ func New(config Config) (*Server, error) {
 			return nil, fmt.Errorf("trust our own address: %w", err)
 		}
 	}
+	s.pulse = newPulse(config.Store.Marks, pulseEvery, config.Log)
+	s.book = newBook(s)
+	s.writePages(s.book)
 	var err error
-	s.templates, err = parseTemplates(functions(config.Clock))
+	s.templates, err = s.book.parse(functions(config.Clock))
 	return s, err
 }
+
+// Stop ends every live stream, so that the HTTP server can shut down.
+func (s *Server) Stop() { s.pulse.stop() }
 
 // Register adds all routes to the mux.
 func (s *Server) Register(mux *http.ServeMux) {
@@ -119,7 +143,6 @@ func (s *Server) Register(mux *http.ServeMux) {
 	admin("GET /api/admin/events", s.listEvents)
 	admin("GET /api/admin/events/counts", s.countEvents)
 	admin("GET /api/admin/events/{id}", s.getEvent)
-	admin("POST /api/admin/events/replay", s.replayEvents)
 	admin("POST /api/admin/events/{id}/replay", s.replayEvent)
 	admin("POST /api/admin/events/{id}/release", s.replayEvent)
 	admin("POST /api/admin/events/{id}/quarantine", s.closeEvent(df.Quarantined, "event.quarantine"))
@@ -127,8 +150,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 	admin("GET /api/admin/people", s.listPeople)
 	admin("GET /api/admin/people/{id}", s.getPerson)
 	admin("GET /api/admin/people/{id}/timeline", s.timeline)
-	admin("GET /api/admin/mappings", s.listPeople)
-	admin("POST /api/admin/mappings/repair", s.repairMapping)
+	admin("GET /api/admin/messages", s.listTexts)
 	admin("GET /api/admin/sync-log", s.listSyncLog)
 	admin("GET /api/admin/conflicts", s.listConflicts)
 	admin("GET /api/admin/audit", s.listAudit)
@@ -148,6 +170,8 @@ func (s *Server) Register(mux *http.ServeMux) {
 	admin("DELETE /api/admin/keys/{id}", s.revokeKey)
 	admin("GET /api/admin/verify-connections", s.connections)
 
+	s.registerMappings(admin)
+
 	jobs("GET /api/jobs/process-pending", s.processPending)
 	jobs("POST /api/jobs/process-pending", s.processPending)
 	jobs("POST /api/jobs/enqueue-pending", s.processPending)
@@ -155,6 +179,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 	jobs("GET /api/test/connections", s.connections)
 	jobs("POST /api/test/webhooks/{source}", s.sampleWebhook)
 
+	s.registerLists(admin, jobs)
 	s.registerPages(mux)
 
 	mux.Handle("GET /api/metrics", s.Metrics)

@@ -21,6 +21,7 @@ const (
 // session is one signed-in browser.
 type session struct {
 	actor   string
+	role    Role
 	csrf    string // stands in every form, so that no other site can send one
 	began   time.Time
 	expires time.Time
@@ -55,7 +56,7 @@ func (s *sessions) begin(actor string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.makeRoom(now)
-	s.byID[sha256.Sum256([]byte(id))] = &session{actor: actor, csrf: csrf, began: now, expires: now.Add(sessionTime)}
+	s.byID[sha256.Sum256([]byte(id))] = &session{actor: actor, role: Admin, csrf: csrf, began: now, expires: now.Add(sessionTime)}
 	return id, nil
 }
 

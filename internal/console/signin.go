@@ -155,5 +155,6 @@ func (s *Server) startSession(w http.ResponseWriter, r *http.Request, actor stri
 // signOut ends the session. The cookie may stay: it opens nothing any more.
 func (s *Server) signOut(r *http.Request) (view, error) {
 	s.sessions.end(visitorOf(r).id)
+	s.pulse.drop(visitorOf(r).id)
 	return view{redirect: "/sign-in?ended"}, s.audit(r, "console.sign-out", "console", nil)
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/df-middleware/dfm/internal/auth"
 	"github.com/df-middleware/dfm/internal/console"
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/people"
 	"github.com/df-middleware/dfm/internal/store"
 	"github.com/df-middleware/dfm/internal/store/storetest"
 )
@@ -38,6 +39,7 @@ type world struct {
 	t       testing.TB
 	store   *store.Store
 	console *console.Server
+	talked  *talked
 	clock   *clock
 	syncs   atomic.Int64
 	checked atomic.Int64
@@ -56,7 +58,7 @@ func (c *clock) skip(d time.Duration) { c.skipped.Add(int64(d)) }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, store: storetest.SQLite(t), clock: &clock{}, events: map[string]string{}}
+	w := &world{t: t, store: storetest.SQLite(t), clock: &clock{}, talked: &talked{}, events: map[string]string{}}
 	stored := auth.Stored{Store: w.store, Clock: w.clock.now}
 	log := slog.New(slog.DiscardHandler)
 	keys := auth.NewKeys(auth.KeysConfig{Store: stored, EnvKey: envKey, Clock: w.clock.now, Random: rand.Reader, Log: log,
@@ -65,14 +67,14 @@ func newWorld(t testing.TB) *world {
 		Doors: []auth.Door{{Actor: "admin", Header: auth.AdminHeader, Secret: adminSecret}}})
 	var err error
 	w.console, err = console.New(console.Config{
-		Store: w.store, Sync: w, Clock: w.clock.now, Log: log, Admin: guard.Wrap, Jobs: guard.Wrap, Guard: guard, Random: rand.Reader,
+		Store: w.store, Sync: w, People: &people.Directory{Registry: people.Stored{Store: w.store}, Clock: w.clock.now, NewID: df.IDs(w.clock.now)}, Clock: w.clock.now, Log: log, Admin: guard.Wrap, Jobs: guard.Wrap, Guard: guard, Random: rand.Reader,
 		Connections: w.check, Keys: keys, Metrics: http.NotFoundHandler(), Version: "1.2.3", Started: w.clock.now(),
-		Decode: func(e df.Event) df.Notice { return e.Notice },
+		Decode: func(e df.Event) df.Notice { return e.Notice }, Lists: w.desk(), ListSync: true, Users: w,
 		Webhooks: []console.Webhook{
 			{Name: "ghl", Source: df.SourceGHL, Paths: []string{"/api/webhooks/ghl"}},
 			{Name: "aloware", Source: df.SourceAloware, Paths: []string{"/api/webhooks/aloware", "/api/integrations/aloware/webhook"}},
 		},
-		InstallPath: "/leadconnector/install",
+		RecordingLink: func(callID string) string { return "/listen/" + callID }, InstallPath: "/leadconnector/install", Chat: w.talked,
 		Settings: []console.Setting{{Name: "WEB_PORT", Value: "3002", Set: true}, {Name: "DF_ADMIN_SECRET", Secret: true, Set: true},
 			{Name: "X_DF_JOBS_SECRET", Secret: true}, {Name: "BASE_URL", Value: hostile, Set: true}},
 	})
@@ -207,6 +209,7 @@ func (w *world) seed() {
 	} {
 		w.must(w.store.SaveAgent(w.t.Context(), a, false, now))
 	}
+	w.listed(now)
 	w.must(w.store.Audit(w.t.Context(), store.AuditRow{At: now, Actor: "key:0011223344556677", Action: "event.replay", Target: w.events["done"],
 		Details: map[string]any{"reason": hostile}}))
 }

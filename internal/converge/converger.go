@@ -53,9 +53,10 @@ type Result struct {
 	Issues     []Issue
 	Writes     int // upstream writes, creations and retirements that were sent
 	RetryAt    time.Time
-	Ended      bool             // the person is ended, now or before
-	MergedInto string           // the person to go on with, when this one was merged
-	Superseded map[df.Side]bool // announced deletions of contacts that are still there
+	Ended      bool                   // the person is ended, now or before
+	MergedInto string                 // the person to go on with, when this one was merged
+	Superseded map[df.Side]bool       // announced deletions of contacts that are still there
+	Seen       map[df.Side]df.Contact // the contacts as they were seen last, where they were
 }
 
 // Settled reports whether nothing is left to try again.
@@ -177,7 +178,7 @@ func (c *Converger) newRun(work Work, state State) *run {
 	for _, trip := range c.Limits.Breaker.Held(state.Recent, c.Clock()) {
 		r.held[place{trip.Side, trip.Field}] = trip
 	}
-	r.result.Superseded = map[df.Side]bool{}
+	r.result.Superseded, r.result.Seen = map[df.Side]bool{}, r.seen
 	return r
 }
 

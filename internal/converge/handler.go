@@ -49,11 +49,23 @@ type Effects interface {
 	Do(ctx context.Context, lease Lease, person people.Person, e df.Event) (Outcome, error)
 }
 
+// Follower is what follows a convergence, once for a turn and under its lease, by
+// what the convergence saw: a person's lists, for one.
+type Follower interface {
+	// Asks reports whether the event asks for a convergence for the follower's
+	// sake, though it changes no contact.
+	Asks(e df.Event) bool
+	// Follow is called after a convergence that was saved. An error is one to
+	// try the turn's events again after.
+	Follow(ctx context.Context, lease Lease, result Result, events []df.Event) error
+}
+
 // Handler turns the events of a lane into convergences, and those that cause
 // something that happens once into effects, all in the order of the events.
 type Handler struct {
 	Converger *Converger
 	Effects   []Effects // each is asked about every event, in this order
+	Followers []Follower
 }
 
 // Handle works off the events of one lane, oldest first, and answers for each.
@@ -105,6 +117,11 @@ func changesContact(e df.Event) bool {
 	return e.Source == df.SourceAloware && e.Notice.Contact != nil
 }
 
+// asks reports whether the event asks for a convergence.
+func (h *Handler) asks(e df.Event) bool {
+	return changesContact(e) || slices.ContainsFunc(h.Followers, func(f Follower) bool { return f.Asks(e) })
+}
+
 // causes reports whether the event causes an effect, and whether that needs the
 // person's contact at GHL.
 func (h *Handler) causes(e df.Event) (wanted, contact bool) {
@@ -116,12 +133,7 @@ func (h *Handler) causes(e df.Event) (wanted, contact bool) {
 }
 
 // useless says why nothing is done about an event.
-func useless(e df.Event) string {
-	if e.Source == df.SourceBroadcast {
-		return "broadcasts are not synced"
-	}
-	return "changes no contact"
-}
+const useless = "changes no contact"
 
 func skipped(e df.Event, personID, reason string) Outcome {
 	return Outcome{EventID: e.ID, Status: df.Skipped, Reason: reason, PersonID: personID}
@@ -133,8 +145,8 @@ func (h *Handler) send(ctx context.Context, lease Lease, e df.Event) (Outcome, e
 	switch {
 	case e.Notice.Skip != "":
 		return skipped(e, "", e.Notice.Skip), nil
-	case !changesContact(e) && !wanted:
-		return skipped(e, "", useless(e)), nil
+	case !h.asks(e) && !wanted:
+		return skipped(e, "", useless), nil
 	}
 	if owner, err := h.owner(ctx, e, wanted); owner != "" || err != nil {
 		if err != nil {
@@ -254,7 +266,7 @@ func (h *Handler) read(lease Lease, id string, events []df.Event, nudged bool) t
 	for _, e := range events {
 		wanted, contact := h.causes(e)
 		t.effects, t.contact = t.effects || wanted, t.contact || contact
-		if !changesContact(e) {
+		if !h.asks(e) {
 			continue
 		}
 		t.converge = true
@@ -291,11 +303,18 @@ func (h *Handler) person(ctx context.Context, lease Lease, id string, events []d
 		return nil, &df.CallError{Upstream: "converge", Operation: "reconcile", Outcome: df.RetryLater,
 			RetryAt: result.RetryAt, Code: df.CodeNotWritten, Message: "not yet in agreement"}
 	}
+	following, lost := h.follow(ctx, lease, t, result, events, err)
+	if lost != nil {
+		return nil, lost
+	}
 	outcomes := make([]Outcome, 0, len(events))
 	for _, e := range events {
 		outcome, lost := h.answer(ctx, lease, e, id, result, err)
 		if lost != nil {
 			return nil, lost
+		}
+		if following != nil && outcome.Status == df.Done && h.asks(e) {
+			outcome = failed(e, id, following)
 		}
 		outcomes = append(outcomes, outcome)
 		if outcome.Status == df.Failed && t.effects {
@@ -303,6 +322,22 @@ func (h *Handler) person(ctx context.Context, lease Lease, id string, events []d
 		}
 	}
 	return outcomes, nil
+}
+
+// follow lets the followers work after a convergence that was saved. A failure is
+// the turn's when it has no event that could be tried again.
+func (h *Handler) follow(ctx context.Context, lease Lease, t turn, result Result, events []df.Event, err error) (following, lost error) {
+	if err != nil || !t.converge {
+		return nil, nil
+	}
+	for _, follower := range h.Followers {
+		err := follower.Follow(ctx, lease, result, events)
+		if err != nil && (errors.Is(err, people.ErrLeaseLost) || ctx.Err() != nil || len(events) == 0) {
+			return nil, err
+		}
+		following = errors.Join(following, err)
+	}
+	return following, nil
 }
 
 // converge makes the convergence that the turn asks for. A turn that only has
@@ -333,14 +368,14 @@ func (h *Handler) converge(ctx context.Context, t turn) (Result, error) {
 // contact at GHL is still to be made.
 func (h *Handler) answer(ctx context.Context, lease Lease, e df.Event, id string, result Result, err error) (Outcome, error) {
 	wanted, contact := h.causes(e)
-	if !changesContact(e) && !wanted {
-		return skipped(e, id, useless(e)), nil
+	if !h.asks(e) && !wanted {
+		return skipped(e, id, useless), nil
 	}
 	stop := judge(e, id, result, err)
 	switch {
 	case !wanted, stop.MoveTo != "", stop.Status == df.Skipped:
 		return stop, nil
-	case err != nil, changesContact(e) && stop.Status != df.Done:
+	case err != nil, h.asks(e) && stop.Status != df.Done:
 		return stop, nil
 	case contact && result.Person.GHLContactID == "" && stop.Status == df.Failed:
 		return stop, nil

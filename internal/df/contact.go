@@ -52,6 +52,7 @@ type Contact struct {
 	ID        string
 	Fields    map[Field]string
 	Tags      []string  // sorted, unique without regard to case
+	CreatedAt time.Time // zero when the side does not say
 	UpdatedAt time.Time // zero when the side does not say
 	DoNotCall *bool     // Aloware is_dnc; GHL Call DND; nil when not shown
 	DoNotText *bool     // Aloware is_opted_out; GHL SMS DND; nil when not shown

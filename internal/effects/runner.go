@@ -73,8 +73,8 @@ func (r Runner) Do(ctx context.Context, lease people.Lease, o Once) error {
 		e.Error = ""
 		return r.move(saving, lease, &e, Succeed, keeping(o, id))
 	}
-	e.Error = safe(called)
-	if err := r.move(saving, lease, &e, ended(called), nil); err != nil {
+	e.Error = Safe(called)
+	if err := r.move(saving, lease, &e, Ended(called), nil); err != nil {
 		return err
 	}
 	return called
@@ -137,21 +137,4 @@ func (r Runner) move(ctx context.Context, lease people.Lease, e *store.Effect, s
 		*e = next
 	}
 	return err
-}
-
-// ended is how the ledger calls a failed call's verdict.
-func ended(err error) Step {
-	var call *df.CallError
-	if !errors.As(err, &call) || call.Outcome == df.Unclear {
-		return Lose // cut off in the middle, or not answered: nobody knows what was sent
-	}
-	return Fail
-}
-
-func safe(err error) string {
-	var call *df.CallError
-	if errors.As(err, &call) {
-		return call.Error()
-	}
-	return df.AsError(err).Error()
 }

@@ -56,6 +56,8 @@ const (
 	FamilyLocations     Family = "locations"
 	FamilyUsers         Family = "users"
 	FamilyConversations Family = "conversations"
+	FamilyObjects       Family = "objects"
+	FamilyOpportunities Family = "opportunities"
 )
 
 // Versions says which Version header each family gets. GHL versions by request
@@ -68,7 +70,7 @@ const versionThree = "v3"
 func DatedVersions() Versions {
 	return Versions{
 		FamilyContacts: "2021-07-28", FamilyLocations: "2021-07-28", FamilyUsers: "2021-07-28",
-		FamilyConversations: "2021-04-15",
+		FamilyConversations: "2021-04-15", FamilyObjects: "2021-07-28", FamilyOpportunities: "2021-07-28",
 	}
 }
 

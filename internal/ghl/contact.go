@@ -25,7 +25,8 @@ type Contact struct {
 	Custom    map[string]any
 	DND       *bool              // the switch for all channels
 	Channels  map[string]Channel // by the names of Channels; nil when not shown
-	UpdatedAt time.Time          // zero in webhooks, which carry no version
+	CreatedAt time.Time
+	UpdatedAt time.Time // zero in webhooks, which carry no version
 	Deleted   bool
 	unread    map[df.Field]bool // shown, but not readable
 }
@@ -82,7 +83,7 @@ func readContact(o object, region string) Contact {
 	c := Contact{
 		ID: o.id("id", "_id"), LocationID: o.id("locationId"),
 		Fields: make(map[df.Field]string), unread: make(map[df.Field]bool),
-		UpdatedAt: o.time("dateUpdated", "updatedAt"),
+		CreatedAt: o.time("dateAdded"), UpdatedAt: o.time("dateUpdated", "updatedAt"),
 	}
 	for field, keys := range contactKeys {
 		c.readField(field, keys, o, region)
@@ -194,7 +195,7 @@ func (c Contact) blocked(channel string, whole bool) *bool {
 // of it is empty. In a webhook, or a partial answer, it is unknown.
 func (c Contact) contact(whole bool) df.Contact {
 	known := df.Contact{
-		ID: c.ID, Fields: maps.Clone(c.Fields), Tags: slices.Clone(c.Tags), UpdatedAt: c.UpdatedAt,
+		ID: c.ID, Fields: maps.Clone(c.Fields), Tags: slices.Clone(c.Tags), CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
 		DoNotCall: c.blocked(ChannelCall, whole), DoNotText: c.blocked(ChannelSMS, whole),
 	}
 	if known.Fields == nil {

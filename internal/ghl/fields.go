@@ -20,12 +20,16 @@ import (
 type customMap struct {
 	client *Client
 	names  map[df.Field]string // our field → GHL's field id, key or name
-	clock  df.Clock
-	log    *slog.Logger
+	// optional is a field that need not exist: nobody is told that it is
+	// missing, and nothing fails because it cannot be looked for.
+	optional df.Field
+	clock    df.Clock
+	log      *slog.Logger
 
-	mu     sync.Mutex
-	fields map[df.Field]CustomField
-	readAt time.Time
+	mu      sync.Mutex
+	fields  map[df.Field]CustomField
+	missing bool // the optional field is not there
+	readAt  time.Time
 }
 
 // How long the definitions are believed, and how soon they are read again when a
@@ -44,21 +48,32 @@ func (m *customMap) resolve(ctx context.Context) (map[df.Field]CustomField, erro
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	age := m.clock().Sub(m.readAt)
-	if m.fields != nil && (age < definitionsRetry || age < definitionsLast && len(m.fields) == len(m.names)) {
+	known := len(m.fields)
+	if m.missing {
+		known++
+	}
+	if m.fields != nil && (age < definitionsRetry || age < definitionsLast && known == len(m.names)) {
 		return m.fields, nil
 	}
 	defined, err := m.client.ListCustomFields(ctx)
 	if err != nil {
+		if outcome, _ := df.OutcomeOf(err); outcome == df.Refused && m.fields == nil && len(m.names) == 1 && m.optional != "" {
+			m.fields, m.readAt = map[df.Field]CustomField{}, m.clock()
+		}
 		if m.fields != nil {
 			m.log.LogAttrs(ctx, slog.LevelWarn, "custom fields of GHL cannot be read again", slog.Any("error", err))
 			return m.fields, nil
 		}
 		return nil, fmt.Errorf("resolve custom fields: %w", err)
 	}
-	m.fields = make(map[df.Field]CustomField, len(m.names))
+	m.fields, m.missing = make(map[df.Field]CustomField, len(m.names)), false
 	m.readAt = m.clock()
 	for field, name := range m.names {
 		found, ok := pickField(defined, name)
+		if !ok && field == m.optional {
+			m.missing = true
+			continue
+		}
 		if !ok {
 			m.log.LogAttrs(ctx, slog.LevelWarn, "a configured custom field does not exist in GHL, or is there twice",
 				slog.String("field", string(field)))

@@ -24,8 +24,11 @@ type SideOptions struct {
 	// CustomFields maps our keys of custom fields to GHL's field ids, keys or
 	// names.
 	CustomFields map[string]string
-	Clock        df.Clock // time.Now when nil
-	Log          *slog.Logger
+	// AgentField is the custom field that names a contact's agent. It is read
+	// and never written, and need not exist.
+	AgentField string
+	Clock      df.Clock // time.Now when nil
+	Log        *slog.Logger
 }
 
 // Side is GHL as one of the sides that converge. Contacts are found by id. Their
@@ -50,8 +53,11 @@ func NewSide(options SideOptions) *Side {
 	for key, name := range options.CustomFields {
 		names[df.CustomField(key)] = name
 	}
-	return &Side{client: options.Client, agents: options.Agents, log: options.Log,
-		custom: &customMap{client: options.Client, names: names, clock: options.Clock, log: options.Log}}
+	custom := &customMap{client: options.Client, names: names, clock: options.Clock, log: options.Log}
+	if field := df.CustomField(options.AgentField); options.AgentField != "" && names[field] == "" {
+		names[field], custom.optional = options.AgentField, field
+	}
+	return &Side{client: options.Client, agents: options.Agents, log: options.Log, custom: custom}
 }
 
 // Name returns df.SideGHL.
@@ -62,7 +68,7 @@ func (s *Side) Name() df.Side { return df.SideGHL }
 func (s *Side) Holds(field df.Field) bool {
 	if _, custom := field.Custom(); custom {
 		_, mapped := s.custom.names[field]
-		return mapped
+		return mapped && field != s.custom.optional
 	}
 	_, builtIn := contactKeys[field]
 	return builtIn || field == df.Owner

@@ -25,22 +25,22 @@ type ends struct {
 // Deliver sends a text that an agent wrote in GHL, once, however often GHL asks
 // for it. What is not sent is shown to the agent as failed, with the reason. An
 // error means that the lane was lost.
-func (d *Desk) Deliver(ctx context.Context, lease people.Lease, p people.Person, o Order) (Outcome, error) {
+func (d *Desk) Deliver(ctx context.Context, lease people.Lease, p people.Person, o Order) (effects.Outcome, error) {
 	e, m, err := d.open(ctx, p, o)
 	if err != nil {
-		return trouble(err)
+		return effects.Trouble(err)
 	}
 	switch effects.State(e.State) {
 	case effects.Done:
-		return skipped("the text was sent already"), nil
+		return effects.Skipped("the text was sent already"), nil
 	case effects.Claimed:
 		if err := d.move(ctx, lease, &e, effects.Orphan, Entry{}); err != nil {
-			return trouble(err)
+			return effects.Trouble(err)
 		}
 	}
 	sent, err := d.recall(e, p, o)
 	if err != nil {
-		return trouble(err)
+		return effects.Trouble(err)
 	}
 	if reason, retry := d.forbidden(ctx, p, o, sent.To); reason != "" {
 		if retry {
@@ -51,7 +51,7 @@ func (d *Desk) Deliver(ctx context.Context, lease people.Lease, p people.Person,
 	}
 	if effects.State(e.State) == effects.New {
 		if sent.From, err = d.Ledger.WrittenTo(ctx, sent.To); err != nil {
-			return trouble(err)
+			return effects.Trouble(err)
 		}
 		request, _ := json.Marshal(sent) // plain texts always encode
 		e.Request = string(request)
@@ -126,13 +126,13 @@ func (d *Desk) forbidden(ctx context.Context, p people.Person, o Order, to df.Ph
 const optedOut = "the customer has opted out of texts"
 
 // send makes one attempt.
-func (d *Desk) send(ctx context.Context, lease people.Lease, e store.Effect, m store.Message, o Order, sent ends) (Outcome, error) {
+func (d *Desk) send(ctx context.Context, lease people.Lease, e store.Effect, m store.Message, o Order, sent ends) (effects.Outcome, error) {
 	step, again := effects.Claim, effects.State(e.State) == effects.Unknown
 	if again {
 		step = effects.Resend // Verity knows the text by its key
 	}
 	if err := d.claim(ctx, lease, &e, step, &m); err != nil {
-		return trouble(err)
+		return effects.Trouble(err)
 	}
 	receipt, err := d.Sender.Send(ctx, o.MessageID, sent.To, sent.From, o.Body, o.Media)
 	saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -151,7 +151,7 @@ func (d *Desk) send(ctx context.Context, lease people.Lease, e store.Effect, m s
 }
 
 // taken notes that Verity took the text.
-func (d *Desk) taken(ctx context.Context, lease people.Lease, e *store.Effect, m store.Message, o Order, r Receipt) (Outcome, error) {
+func (d *Desk) taken(ctx context.Context, lease people.Lease, e *store.Effect, m store.Message, o Order, r Receipt) (effects.Outcome, error) {
 	m.VerityID, m.UpdatedAt, e.Error = r.MessageID, d.Clock(), ""
 	if d.Later(Queued, Status(m.Status)) || Status(m.Status) == Unsent {
 		m.Status, m.StatusReason = string(Queued), "" // an operator had a failed one sent again
@@ -159,9 +159,9 @@ func (d *Desk) taken(ctx context.Context, lease people.Lease, e *store.Effect, m
 	m = d.plan(m)
 	entry := Entry{Message: &m, Log: []store.SyncRow{d.row(o.Event, df.GHLToTexting, m, "success", "")}}
 	if err := d.move(ctx, lease, e, effects.Succeed, entry); err != nil {
-		return trouble(err)
+		return effects.Trouble(err)
 	}
-	return Outcome{Status: df.Done}, nil
+	return effects.Outcome{Status: df.Done}, nil
 }
 
 // refuse ends a text that must not, or cannot, be sent; the agent reads why. Of a
@@ -169,12 +169,12 @@ func (d *Desk) taken(ctx context.Context, lease people.Lease, e *store.Effect, m
 // that is said too, and a person looks at it.
 func (d *Desk) refuse(
 	ctx context.Context, lease people.Lease, e *store.Effect, m store.Message, o Order, reason string, again bool,
-) (Outcome, error) {
+) (effects.Outcome, error) {
 	doubt, claimed := again || effects.State(e.State) == effects.Unknown, effects.State(e.State) == effects.Claimed
-	outcome := skipped("not sent: " + reason)
+	outcome := effects.Skipped("not sent: " + reason)
 	if doubt {
 		reason += "; whether an earlier try sent it is not known"
-		outcome = Outcome{Status: df.Quarantined, Reason: reason}
+		outcome = effects.Outcome{Status: df.Quarantined, Reason: reason}
 	}
 	e.Error = reason
 	m.Status, m.StatusReason, m.UpdatedAt = string(Unsent), reason, d.Clock()
@@ -190,7 +190,7 @@ func (d *Desk) refuse(
 		err = d.Ledger.Write(ctx, lease, entry)
 	}
 	if err != nil {
-		return trouble(err)
+		return effects.Trouble(err)
 	}
 	return outcome, nil
 }
@@ -200,21 +200,21 @@ func (d *Desk) refuse(
 // became of this one.
 func (d *Desk) putOff(
 	ctx context.Context, lease people.Lease, e *store.Effect, m store.Message, o Order, called error, again bool,
-) (Outcome, error) {
+) (effects.Outcome, error) {
 	if effects.State(e.State) == effects.Claimed {
-		step := ended(called)
+		step := effects.Ended(called)
 		if again {
 			step = effects.Lose
 		}
-		e.Error = safe(called)
+		e.Error = effects.Safe(called)
 		entry := Entry{Log: []store.SyncRow{d.row(o.Event, df.GHLToTexting, m, "error", e.Error)}}
 		if err := d.move(ctx, lease, e, step, entry); err != nil {
-			return trouble(err)
+			return effects.Trouble(err)
 		}
 	}
 	if d.Clock().Sub(o.Event.ReceivedAt) > d.giveUp() {
 		return d.refuse(ctx, lease, e, m, o, "the texting system did not answer in time", false)
 	}
 	_, retryAt := df.OutcomeOf(called)
-	return Outcome{Status: df.Failed, Error: safe(called), RetryAt: retryAt}, nil
+	return effects.Outcome{Status: df.Failed, Error: effects.Safe(called), RetryAt: retryAt}, nil
 }

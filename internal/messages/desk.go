@@ -2,7 +2,6 @@ package messages
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -152,44 +151,6 @@ func (d *Desk) move(ctx context.Context, lease people.Lease, e *store.Effect, st
 	entry.Effect, entry.From = e, from
 	return d.Ledger.Write(ctx, lease, entry)
 }
-
-// ended is how the ledger calls a call's verdict.
-func ended(err error) effects.Step {
-	switch outcome, _ := df.OutcomeOf(err); outcome {
-	case df.OutcomeDone:
-		return effects.Succeed
-	case df.Unclear:
-		return effects.Lose
-	}
-	var call *df.CallError
-	if err != nil && !errors.As(err, &call) {
-		return effects.Lose // cut off in the middle: nobody knows what was sent
-	}
-	return effects.Fail
-}
-
-// trouble turns an error into what the lane needs.
-func trouble(err error) (Outcome, error) {
-	if errors.Is(err, people.ErrLeaseLost) {
-		return Outcome{}, err
-	}
-	outcome, retryAt := df.OutcomeOf(err)
-	if outcome == df.Refused && !df.IsCode(err, df.CodeUnauthorized) {
-		return Outcome{Status: df.Quarantined, Reason: safe(err)}, nil
-	}
-	return Outcome{Status: df.Failed, Error: safe(err), RetryAt: retryAt}, nil
-}
-
-// safe is what may be kept of an error.
-func safe(err error) string {
-	var call *df.CallError
-	if errors.As(err, &call) {
-		return call.Error()
-	}
-	return df.AsError(err).Error()
-}
-
-func skipped(reason string) Outcome { return Outcome{Status: df.Skipped, Reason: reason} }
 
 // row is a line of the sync log about a message.
 func (d *Desk) row(e df.Event, direction df.Direction, m store.Message, status, message string) store.SyncRow {

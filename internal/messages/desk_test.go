@@ -9,23 +9,24 @@ import (
 
 	"github.com/df-middleware/dfm/internal/consent"
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/effects"
 	"github.com/df-middleware/dfm/internal/people"
 	"github.com/df-middleware/dfm/internal/store"
 )
 
-func (w *world) record(t testing.TB, text Text) Outcome {
+func (w *world) record(t testing.TB, text Text) effects.Outcome {
 	t.Helper()
-	return w.settle(t, func() (Outcome, error) { return w.desk.Record(t.Context(), people.Lease{}, w.p, text) })
+	return w.settle(t, func() (effects.Outcome, error) { return w.desk.Record(t.Context(), people.Lease{}, w.p, text) })
 }
 
-func (w *world) deliver(t testing.TB, o Order) Outcome {
+func (w *world) deliver(t testing.TB, o Order) effects.Outcome {
 	t.Helper()
-	return w.settle(t, func() (Outcome, error) { return w.desk.Deliver(t.Context(), people.Lease{}, w.p, o) })
+	return w.settle(t, func() (effects.Outcome, error) { return w.desk.Deliver(t.Context(), people.Lease{}, w.p, o) })
 }
 
-func (w *world) report(t testing.TB, text Text) Outcome {
+func (w *world) report(t testing.TB, text Text) effects.Outcome {
 	t.Helper()
-	return w.settle(t, func() (Outcome, error) { return w.desk.Report(t.Context(), people.Lease{}, w.p, text) })
+	return w.settle(t, func() (effects.Outcome, error) { return w.desk.Report(t.Context(), people.Lease{}, w.p, text) })
 }
 
 func (w *world) tell(t testing.TB) {
@@ -100,14 +101,14 @@ func TestALostAnswerIsLookedUpNotRepeated(t *testing.T) {
 // where an undisturbed one would have, and nothing happened twice.
 func TestDyingAtAnyCallDoesNothingTwice(t *testing.T) {
 	t.Parallel()
-	stories := map[string]func(ctx context.Context, w *world) (Outcome, error){
-		"a text is logged": func(ctx context.Context, w *world) (Outcome, error) {
+	stories := map[string]func(ctx context.Context, w *world) (effects.Outcome, error){
+		"a text is logged": func(ctx context.Context, w *world) (effects.Outcome, error) {
 			return w.desk.Record(ctx, people.Lease{}, w.p, w.inbound("t1", "hello"))
 		},
-		"an agent's text is sent": func(ctx context.Context, w *world) (Outcome, error) {
+		"an agent's text is sent": func(ctx context.Context, w *world) (effects.Outcome, error) {
 			return w.desk.Deliver(ctx, people.Lease{}, w.p, w.order("g-1", "hello"))
 		},
-		"an agent's text is refused": func(ctx context.Context, w *world) (Outcome, error) {
+		"an agent's text is refused": func(ctx context.Context, w *world) (effects.Outcome, error) {
 			w.opted = consent.Decision{Reason: consent.OptedOut}
 			return w.desk.Deliver(ctx, people.Lease{}, w.p, w.order("g-2", "hello"))
 		},
@@ -118,7 +119,7 @@ func TestDyingAtAnyCallDoesNothingTwice(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				wipe(t, s)
 				w := newWorld(t, s)
-				w.settle(t, func() (Outcome, error) { return story(t.Context(), w) })
+				w.settle(t, func() (effects.Outcome, error) { return story(t.Context(), w) })
 				total, logged, sent := w.calls, len(w.logged), len(w.sends)
 				for at := 1; at <= total; at++ {
 					for _, late := range []bool{false, true} {
@@ -130,7 +131,7 @@ func TestDyingAtAnyCallDoesNothingTwice(t *testing.T) {
 							t.Fatalf("call %d was never made", at)
 						}
 						*w.mortal = mortal{} // a new process
-						w.settle(t, func() (Outcome, error) { return story(t.Context(), w) })
+						w.settle(t, func() (effects.Outcome, error) { return story(t.Context(), w) })
 						if len(w.logged) != logged || len(w.sends) != sent {
 							t.Errorf("died at call %d (late %v): %d logged, want %d; %d sent, want %d",
 								at, late, len(w.logged), logged, len(w.sends), sent)

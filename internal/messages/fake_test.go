@@ -10,6 +10,7 @@ import (
 
 	"github.com/df-middleware/dfm/internal/consent"
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/effects"
 	"github.com/df-middleware/dfm/internal/people"
 	"github.com/df-middleware/dfm/internal/store"
 	"github.com/df-middleware/dfm/internal/store/storetest"
@@ -232,7 +233,7 @@ func (w *world) order(id, body string) Order {
 
 // settle repeats what a lane would: the event again until it is not failed any
 // more, the clock going on as the answer asks.
-func (w *world) settle(t testing.TB, try func() (Outcome, error)) Outcome {
+func (w *world) settle(t testing.TB, try func() (effects.Outcome, error)) effects.Outcome {
 	t.Helper()
 	for range 20 {
 		o, err := try()
@@ -242,7 +243,7 @@ func (w *world) settle(t testing.TB, try func() (Outcome, error)) Outcome {
 		w.now = w.now.Add(time.Minute)
 	}
 	t.Fatal("never settled")
-	return Outcome{}
+	return effects.Outcome{}
 }
 
 func (w *world) mapping(t testing.TB, key store.MessageKey) store.Message {

@@ -92,11 +92,3 @@ type Order struct {
 	Body      string
 	Media     []string
 }
-
-// Outcome is what became of an event, in the words of the lanes.
-type Outcome struct {
-	Status  df.Status // Done, Skipped, Quarantined or Failed (try again at RetryAt)
-	Reason  string    // why it was skipped or quarantined, safe text
-	Error   string    // what failed, safe text
-	RetryAt time.Time
-}

@@ -17,10 +17,10 @@ const outboxWindow = time.Hour
 // Record puts a text that came in, or that went out elsewhere, into the person's
 // conversation at GHL, once. The person has a contact at GHL, unless GHL is not
 // configured. An error means that the lane was lost.
-func (d *Desk) Record(ctx context.Context, lease people.Lease, p people.Person, t Text) (Outcome, error) {
+func (d *Desk) Record(ctx context.Context, lease people.Lease, p people.Person, t Text) (effects.Outcome, error) {
 	m, known, err := d.recognise(ctx, t)
 	if err != nil {
-		return trouble(err)
+		return effects.Trouble(err)
 	}
 	if !known {
 		m = store.Message{ID: d.NewID(), Source: t.Source, CreatedAt: d.Clock()}
@@ -35,7 +35,7 @@ func (d *Desk) Record(ctx context.Context, lease people.Lease, p people.Person, 
 	case d.GHL == nil:
 		return d.decline(ctx, lease, m, t, "GHL is not configured")
 	case p.GHLContactID == "":
-		return Outcome{Status: df.Quarantined, Reason: "no contact at GHL could be found or made; see the person's issues"}, nil
+		return effects.Outcome{Status: df.Quarantined, Reason: "no contact at GHL could be found or made; see the person's issues"}, nil
 	}
 	return d.log(ctx, lease, m, t)
 }
@@ -53,7 +53,7 @@ func (d *Desk) recognise(ctx context.Context, t Text) (store.Message, bool, erro
 
 // again is for a text that is in the conversation: one that we sent for an
 // agent, or one that is announced once more.
-func (d *Desk) again(ctx context.Context, lease people.Lease, m store.Message, t Text) (Outcome, error) {
+func (d *Desk) again(ctx context.Context, lease people.Lease, m store.Message, t Text) (effects.Outcome, error) {
 	m = d.advance(d.withIDs(m, t), t)
 	entry := Entry{Message: &m}
 	reason := "the text is in GHL already"
@@ -62,9 +62,9 @@ func (d *Desk) again(ctx context.Context, lease people.Lease, m store.Message, t
 	}
 	entry.Log = append(entry.Log, d.row(t.Event, direction(t.Source), m, "skipped", reason))
 	if err := d.Ledger.Write(ctx, lease, entry); err != nil {
-		return trouble(err)
+		return effects.Trouble(err)
 	}
-	return skipped(reason), nil
+	return effects.Skipped(reason), nil
 }
 
 func direction(source df.Source) df.Direction {
@@ -106,12 +106,12 @@ func (d *Desk) fill(m store.Message, p people.Person, t Text) store.Message {
 }
 
 // decline keeps a text that does not go to GHL, and why.
-func (d *Desk) decline(ctx context.Context, lease people.Lease, m store.Message, t Text, reason string) (Outcome, error) {
+func (d *Desk) decline(ctx context.Context, lease people.Lease, m store.Message, t Text, reason string) (effects.Outcome, error) {
 	entry := Entry{Message: &m, Log: append(d.toAloware(t, m), d.row(t.Event, direction(t.Source), m, "skipped", reason))}
 	if err := d.Ledger.Write(ctx, lease, entry); err != nil {
-		return trouble(err)
+		return effects.Trouble(err)
 	}
-	return skipped(reason), nil
+	return effects.Skipped(reason), nil
 }
 
 // toAloware says honestly what becomes of a text in Aloware when texts are wanted
@@ -128,21 +128,21 @@ func (d *Desk) toAloware(t Text, m store.Message) []store.SyncRow {
 const kindLog = "log_text"
 
 // log makes the text appear in the conversation, once.
-func (d *Desk) log(ctx context.Context, lease people.Lease, m store.Message, t Text) (Outcome, error) {
+func (d *Desk) log(ctx context.Context, lease people.Lease, m store.Message, t Text) (effects.Outcome, error) {
 	e, err := d.Ledger.Effect(ctx, kindLog+":"+string(t.Source)+":"+t.id())
 	if err != nil {
-		return trouble(err)
+		return effects.Trouble(err)
 	}
 	e.Kind, e.PersonID, e.EventID, e.Request = kindLog, m.PersonID, t.Event.ID, "{}"
 	if effects.State(e.State) == effects.Done {
-		return skipped("the text is in GHL already"), nil
+		return effects.Skipped("the text is in GHL already"), nil
 	}
 	begun := effects.State(e.State) == effects.Claimed || effects.State(e.State) == effects.Unknown
 	if at := e.UpdatedAt.Add(d.settle()); begun && d.Clock().Before(at) {
-		return Outcome{Status: df.Failed, Error: "an earlier try may still be under way", RetryAt: at}, nil
+		return effects.Outcome{Status: df.Failed, Error: "an earlier try may still be under way", RetryAt: at}, nil
 	}
 	if m.ConversationID, err = d.GHL.Conversation(ctx, m.GHLContactID); err != nil {
-		return trouble(err)
+		return effects.Trouble(err)
 	}
 	if begun {
 		if there, err := d.lookUp(ctx, lease, &e, m, t); there || err != nil {
@@ -150,23 +150,23 @@ func (d *Desk) log(ctx context.Context, lease people.Lease, m store.Message, t T
 		}
 	}
 	if err := d.claim(ctx, lease, &e, effects.Claim, &m); err != nil {
-		return trouble(err)
+		return effects.Trouble(err)
 	}
 	m.GHLID, err = d.GHL.Log(ctx, Logging{ConversationID: m.ConversationID, ContactID: m.GHLContactID, Direction: t.Direction,
 		Body: t.Body, Media: t.Media, AltID: t.id(), At: t.at()})
 	if kept := d.finish(ctx, lease, &e, m, t, err); kept != nil {
-		return trouble(kept)
+		return effects.Trouble(kept)
 	}
 	return settled(err)
 }
 
 // settled is the lane's answer to a call: done, or what its error asks for. What
 // nobody knows is looked up soon.
-func settled(err error) (Outcome, error) {
+func settled(err error) (effects.Outcome, error) {
 	if err == nil {
-		return Outcome{Status: df.Done}, nil
+		return effects.Outcome{Status: df.Done}, nil
 	}
-	return trouble(err)
+	return effects.Trouble(err)
 }
 
 // lookUp finds out whether an earlier try put the text there.
@@ -195,8 +195,8 @@ func (d *Desk) finish(ctx context.Context, lease people.Lease, e *store.Effect, 
 	if called == nil {
 		return d.move(saving, lease, e, effects.Succeed, d.logged(m, t, ""))
 	}
-	e.Error = safe(called)
-	return d.move(saving, lease, e, ended(called), Entry{Log: []store.SyncRow{
+	e.Error = effects.Safe(called)
+	return d.move(saving, lease, e, effects.Ended(called), Entry{Log: []store.SyncRow{
 		d.row(t.Event, direction(t.Source), m, "error", e.Error),
 	}})
 }

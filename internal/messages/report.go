@@ -4,16 +4,17 @@ import (
 	"context"
 
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/effects"
 	"github.com/df-middleware/dfm/internal/people"
 	"github.com/df-middleware/dfm/internal/store"
 )
 
 // Report notes how far a text came. A report may come before the text itself; it
 // is kept then, and counts when the text is put into the conversation.
-func (d *Desk) Report(ctx context.Context, lease people.Lease, p people.Person, t Text) (Outcome, error) {
+func (d *Desk) Report(ctx context.Context, lease people.Lease, p people.Person, t Text) (effects.Outcome, error) {
 	m, known, err := d.recognise(ctx, t)
 	if err != nil {
-		return trouble(err)
+		return effects.Trouble(err)
 	}
 	if !known {
 		m = d.early(p, t)
@@ -21,12 +22,12 @@ func (d *Desk) Report(ctx context.Context, lease people.Lease, p people.Person, 
 	before := m.Status
 	m = d.advance(d.withIDs(m, t), t)
 	if err := d.Ledger.Write(ctx, lease, Entry{Message: &m}); err != nil {
-		return trouble(err)
+		return effects.Trouble(err)
 	}
 	if known && m.Status == before {
-		return skipped("the text has come further already"), nil
+		return effects.Skipped("the text has come further already"), nil
 	}
-	return Outcome{Status: df.Done}, nil
+	return effects.Outcome{Status: df.Done}, nil
 }
 
 // early is the message of a report that came before its text. It has no words

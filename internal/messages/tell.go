@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/effects"
 	"github.com/df-middleware/dfm/internal/store"
 )
 
@@ -78,7 +79,7 @@ func (d *Desk) tell(ctx context.Context, m store.Message) error {
 			m.ToldStatus = status
 		}
 	default:
-		m.TellError = safe(err)
+		m.TellError = effects.Safe(err)
 		m.TellAt = d.tellAgain(m, err, now)
 		if m.TellAt.IsZero() || df.IsCode(err, df.CodeUnconfigured) {
 			issue = &store.Issue{PersonID: m.PersonID, Topic: tellTopic, Kind: "not_told", Side: df.SideGHL, Open: true,

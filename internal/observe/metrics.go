@@ -31,6 +31,7 @@ type Metrics struct {
 	gatewayTime *prometheus.HistogramVec
 	verity      *prometheus.CounterVec
 	verityTime  *prometheus.HistogramVec
+	talk        talk
 }
 
 // Backlog tells how much waits, for the gauges that are read at each scrape.
@@ -62,11 +63,13 @@ func NewMetrics() *Metrics {
 		gatewayTime: histogram("gateway_request_seconds", "Time to answer requests at the gateway.", "route"),
 		verity:      counter("verity_calls_total", "Calls sent to Verity, by path template.", "method", "template", "status"),
 		verityTime:  histogram("verity_call_seconds", "Time of calls to Verity.", "method"),
+		talk:        newTalk(),
 		requestTime: histogram("http_request_seconds", "Time to answer HTTP requests.", "server", "route"),
 	}
 	m.registry.MustRegister(m.webhooks, m.webhookTime, m.events, m.eventTime, m.calls, m.callTime, m.requests, m.requestTime, m.refused, m.tokens,
 		m.gateway, m.gatewayTime, m.verity, m.verityTime,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.talk.collectors()...)
 	return m
 }
 

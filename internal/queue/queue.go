@@ -63,6 +63,8 @@ type Config struct {
 	Schedules []Schedule
 	// Tracer goes on with the traces of events; nil traces nothing.
 	Tracer *observe.Tracer
+	// Tasks are worked by the processes that work events.
+	Tasks []Task
 	// Observe, when set, is told of every event that a turn finished with.
 	Observe func(source df.Source, status df.Status, waited time.Duration)
 }
@@ -92,6 +94,7 @@ func New(lanes Lanes, config Config) *Queue {
 func (q *Queue) Start(ctx context.Context) error {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &drainer{q: q})
+	river.AddWorker(workers, newTasks(q.config))
 	river.AddWorker(workers, &scheduled{byName: schedulesByName(q.config.Schedules)})
 	client, err := q.lanes.StartJobs(context.WithoutCancel(ctx), &river.Config{
 		ID:                          q.config.Owner,
@@ -138,6 +141,7 @@ func (q *Queue) queues() map[string]river.QueueConfig {
 	queues := map[string]river.QueueConfig{}
 	if q.config.Workers > 0 {
 		queues[store.QueueEvents] = river.QueueConfig{MaxWorkers: q.config.Workers}
+		queues[store.QueueTasks] = river.QueueConfig{MaxWorkers: taskWorkers}
 	}
 	if q.config.Leader {
 		queues[queueSchedules] = river.QueueConfig{MaxWorkers: 4}

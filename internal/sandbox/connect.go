@@ -51,6 +51,7 @@ func (w *World) Env() (map[string]string, error) {
 		"TEXTING_STANDARD_SECRETS": w.Carrier.StandardSecret(),
 		"CLERK_SECRET_KEY":         clerk.SecretKey, "CLERK_API_URL": w.Clerk.URL() + "/v1", "CLERK_ISSUER": clerk.Issuer,
 		"CLERK_JWKS_URL": w.Clerk.URL() + "/.well-known/jwks.json", "CLERK_SESSION_ID": w.Clerk.StartSession("user_dfm"),
+		"LLM_PROVIDER": "anthropic", "LLM_BASE_URL": w.LLM.URL(), "LLM_MODEL": "sandbox", "ANTHROPIC_API_KEY": w.LLM.Settings().AnthropicKey,
 	}
 	for name, value := range map[string]string{
 		"ALOWARE_WEBHOOK_BASIC_USER": aloware.BasicUser, "ALOWARE_WEBHOOK_BASIC_PASS": aloware.BasicPass,

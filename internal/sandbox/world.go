@@ -13,6 +13,7 @@ import (
 	"github.com/df-middleware/dfm/internal/sandbox/carrier"
 	"github.com/df-middleware/dfm/internal/sandbox/clerkworld"
 	"github.com/df-middleware/dfm/internal/sandbox/ghlworld"
+	"github.com/df-middleware/dfm/internal/sandbox/llmworld"
 	"github.com/df-middleware/dfm/internal/sandbox/stage"
 	"github.com/df-middleware/dfm/internal/sandbox/verityworld"
 )
@@ -29,7 +30,7 @@ type Config struct {
 	LogSize   int               // requests and webhooks remembered, per upstream; 0 means 2000
 
 	// Addresses says where an upstream listens, by its name ("ghl", "aloware",
-	// "verity", "clerk", "carrier"); a free port on 127.0.0.1 when not given.
+	// "verity", "clerk", "carrier", "llm"); a free port on 127.0.0.1 when not given.
 	Addresses map[string]string
 
 	GHL     ghlworld.Config
@@ -37,6 +38,7 @@ type Config struct {
 	Verity  verityworld.Config
 	Clerk   clerkworld.Config
 	Carrier carrier.Config
+	LLM     llmworld.Config
 }
 
 // World is all upstreams together.
@@ -46,6 +48,7 @@ type World struct {
 	Verity  *verityworld.World
 	Clerk   *clerkworld.World
 	Carrier *carrier.World
+	LLM     *llmworld.World
 
 	addresses map[string]string
 	stages    []*stage.Stage
@@ -64,7 +67,7 @@ func New(c Config) *World {
 		TimeScale: c.TimeScale, Workers: c.Workers, LogSize: c.LogSize,
 	}
 	c.GHL.Stage, c.Aloware.Stage, c.Verity.Stage = common, common, common
-	c.Clerk.Stage, c.Carrier.Stage = common, common
+	c.Clerk.Stage, c.Carrier.Stage, c.LLM.Stage = common, common, common
 	clerk := clerkworld.New(c.Clerk)
 	if c.Verity.VerifyToken == nil {
 		c.Verity.VerifyToken = clerk.Good
@@ -77,7 +80,8 @@ func New(c Config) *World {
 		c.Carrier.Secret = w.Verity.Settings().WebhookSecret
 	}
 	w.Carrier = carrier.New(c.Carrier)
-	w.stages = []*stage.Stage{w.GHL.Stage, w.Aloware.Stage, w.Verity.Stage, w.Clerk.Stage, w.Carrier.Stage}
+	w.LLM = llmworld.New(c.LLM)
+	w.stages = []*stage.Stage{w.GHL.Stage, w.Aloware.Stage, w.Verity.Stage, w.Clerk.Stage, w.Carrier.Stage, w.LLM.Stage}
 	w.routeControl()
 	return w
 }

@@ -14,7 +14,8 @@ type Agreement struct {
 	Side      df.Side
 	ContactID string
 	Fields    map[df.Field]string
-	Tags      []string // nil when tags were never agreed on
+	Tags      []string  // nil when tags were never agreed on
+	UpdatedAt time.Time // when it was last saved; not written from here
 }
 
 // Conflict is one line of the conflict ledger.
@@ -113,10 +114,10 @@ func (s *Store) LoadPerson(ctx context.Context, id string, since time.Time) (Per
 // Agreements returns what each side held when both last agreed.
 func (s *Store) Agreements(ctx context.Context, personID string) ([]Agreement, error) {
 	var agreements []Agreement
-	err := s.Each(ctx, `SELECT side, contact_id, fields, tags FROM contact_agreements WHERE person_id = $1 ORDER BY side`,
+	err := s.Each(ctx, `SELECT side, contact_id, fields, tags, updated_at FROM contact_agreements WHERE person_id = $1 ORDER BY side`,
 		[]any{personID}, func(row Row) error {
 			var a Agreement
-			err := row.Scan((*string)(&a.Side), &a.ContactID, scanJSON(&a.Fields), scanJSON(&a.Tags))
+			err := row.Scan((*string)(&a.Side), &a.ContactID, scanJSON(&a.Fields), scanJSON(&a.Tags), scanTime(&a.UpdatedAt))
 			agreements = append(agreements, a)
 			return err
 		})
@@ -168,7 +169,7 @@ func (s *Store) SaveConvergence(ctx context.Context, lease Lease, c Convergence)
 			return err
 		}
 		for _, save := range []func(context.Context, Tx, Convergence) error{
-			saveAgreements, saveConflicts, saveIssues, saveWrites, saveNormalisations,
+			saveAgreements, saveConflicts, saveIssues, saveWrites, saveNormalisations, clearDrift,
 		} {
 			if err := save(ctx, tx, c); err != nil {
 				return fmt.Errorf("save convergence: %w", err)

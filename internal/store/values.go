@@ -99,6 +99,9 @@ func NullTime(t time.Time) any {
 	return t.UTC().Truncate(time.Microsecond)
 }
 
+// Kept returns the time as a row gives it back.
+func Kept(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
 // tuples writes "($1,$2),($3,$4)" for the given number of rows and columns,
 // starting after the first `after` parameters.
 func tuples(rows, columns, after int) string {

@@ -29,26 +29,6 @@ type Analytics struct {
 	Appointments int64
 }
 
-// DeliveryRate is delivered/sent, a fraction of 1, and 0 when nothing was sent.
-func (a Analytics) DeliveryRate() float64 { return fraction(a.Delivered, a.Sent) }
-
-// ResponseRate is responses/delivered, a fraction of 1.
-func (a Analytics) ResponseRate() float64 { return fraction(a.Responses, a.Delivered) }
-
-// FailureRate is (failed+bounced)/(sent+bounced), a fraction of 1.
-func (a Analytics) FailureRate() float64 { return fraction(a.Failed+a.Bounced, a.Sent+a.Bounced) }
-
-// ConversionRate is appointments/responses, a fraction of 1: one response may
-// lead to several appointments, so it is capped.
-func (a Analytics) ConversionRate() float64 { return fraction(a.Appointments, a.Responses) }
-
-func fraction(part, whole int64) float64 {
-	if whole <= 0 || part <= 0 {
-		return 0
-	}
-	return min(1, float64(part)/float64(whole))
-}
-
 // BroadcastAnalytics fetches how a broadcast went, with the middleware's own
 // token. Its errors are *df.CallError.
 func (c *Client) BroadcastAnalytics(ctx context.Context, broadcastID string) (Analytics, error) {

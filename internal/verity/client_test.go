@@ -245,11 +245,6 @@ func TestAnalyticsAreFoundWhereverTheyAre(t *testing.T) {
 			equal(t, test.name, got, test.want)
 		}
 	}
-	equal(t, "delivery", full.DeliveryRate(), 0.75)
-	equal(t, "response", full.ResponseRate(), 0.5)
-	equal(t, "failure", full.FailureRate(), 0.3)
-	equal(t, "conversion is capped", full.ConversionRate(), 1.0)
-	equal(t, "of nothing", Analytics{}.DeliveryRate()+Analytics{}.FailureRate(), 0.0)
 }
 
 func TestBroadcastAnalyticsAreFetchedWithOurToken(t *testing.T) {

@@ -59,7 +59,8 @@ func newChild(world *sandbox.World, folder, logFile string) (*child, error) {
 		"DF_ADMIN_SECRET": demoAdmin, "DF_MIDDLEWARE_API_KEY": demoKey,
 		"DF_ENCRYPTION_KEY": "ZGVtby1vbmx5LWRlbW8tb25seS1kZW1vLW9ubHktISE=",
 		// The sandbox has no budget to protect, and the story no time to lose.
-		"GHL_RATE_PER_10S": "20000", "ALOWARE_RATE_PER_SECOND": "2000", "JOB_RETRY_DELAY": "300ms", "LOG_FORMAT": "text",
+		"GHL_RATE_PER_10S": "20000", "ALOWARE_RATE_PER_SECOND": "2000", "JOB_RETRY_DELAY": "300ms", "LOG_FORMAT": "text", "RECONCILE_INTERVAL": "0", "DFM_MCP_TOOLS": "all",
+		"ENABLE_POWER_DIALER_LISTS": "true",
 	} {
 		settings[name] = value
 	}
@@ -88,6 +89,16 @@ func (c *child) WebURL() string { return c.web }
 
 // GatewayURL is where the gateway listens.
 func (c *child) GatewayURL() string { return c.gateway }
+
+// Command is another command of the program, with the same settings.
+func (c *child) Command(arguments ...string) *exec.Cmd {
+	command := exec.Command(c.program, arguments...)
+	command.Env, command.Dir = c.env, c.folder
+	if c.log != nil {
+		command.Stderr = c.log
+	}
+	return command
+}
 
 // Start starts the process and waits until it is ready.
 func (c *child) Start(ctx context.Context) error {

@@ -48,7 +48,7 @@ func (e usageError) Error() string { return string(e) }
 func commands() []command {
 	return []command{
 		serveCommand(), mcpCommand(), demoCommand(), sandboxCommand(), migrateCommand(), doctorCommand(), catalogCommand(),
-		keysCommand(), exportCommand(), versionCommand(),
+		keysCommand(), exportCommand(), driftCommand(), replayCommand(), versionCommand(),
 	}
 }
 

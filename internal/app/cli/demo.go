@@ -55,9 +55,16 @@ func demo(ctx context.Context, env Environment, o demoOptions) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	world := sandbox.New(sandbox.Config{
 		TimeScale: 0.01, Workers: 8,
-		GHL:     ghlworld.Config{RateMax: 5000}, // the real 100 in 10 s would make the story wait
-		Aloware: alowareworld.Config{BasicUser: "demo", BasicPass: demoPass},
-		Logger:  slog.New(slog.DiscardHandler),
+		GHL: ghlworld.Config{RateMax: 5000, Users: []ghlworld.User{ // the real 100 in 10 s would make the story wait
+			{ID: "user_dana", FirstName: "Dana", LastName: "Reyes", Email: "dana.reyes@example.test"},
+			{ID: "user_eli", FirstName: "Eli", LastName: "Stone", Email: "eli@example.test"},
+			{ID: "user_lee", FirstName: "Lee", Email: "lee@example.test"},
+		}},
+		Aloware: alowareworld.Config{BasicUser: "demo", BasicPass: demoPass, Users: []alowareworld.User{
+			{ID: 501, Name: "Dana Reyes", Email: "Dana.Reyes@example.test", Status: 1}, {ID: 502, Name: "E. Stone", Email: "eli@example.test"},
+			{ID: 503, Name: "Lee", Email: "lee@example.test"}, {ID: 504, Name: "Lee (old)", Email: "lee@example.test"},
+		}},
+		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err := world.Start(ctx); err != nil {
 		return err
@@ -81,7 +88,7 @@ func play(ctx context.Context, env Environment, o demoOptions, world *sandbox.Wo
 		Client: &http.Client{Timeout: 30 * time.Second, Transport: egress.NewTransport()},
 	}
 	defer stage.Client.CloseIdleConnections()
-	steps := slices.Concat(story.Contacts(), story.Texts(), story.Calls(), story.Gateway())
+	steps := slices.Concat(story.Contacts(), story.Texts(), story.Calls(), story.Lists(), story.Verity(), story.Sweeps(), story.Gateway(), story.Models())
 	out := env.Stdout
 	if o.json {
 		out = io.Discard

@@ -52,23 +52,60 @@
     setTimeout(() => { button.textContent = said; }, 1500);
   };
 
-  // A live page asks for itself every few seconds and takes over what is new.
-  // It holds still while somebody types, selects text or looks elsewhere.
+  // One stream tells all tabs of this browser which topics have changed: the tab
+  // that holds the lock listens and tells the others. Where a stream cannot be
+  // had, pages ask for themselves every few seconds.
+  const listen = (heard, state) => {
+    const channel = new BroadcastChannel("dfm-live");
+    channel.onmessage = (m) => { state(m.data.up); if (m.data.topics) heard(m.data.topics); };
+    const open = () => new Promise(() => {
+      const tell = (up, topics) => {
+        state(up);
+        channel.postMessage({ up, topics });
+        if (topics) heard(topics);
+      };
+      let stream = null;
+      const connect = () => {
+        stream = new EventSource("/live");
+        stream.onopen = () => tell(true);
+        stream.addEventListener("changed", (e) => tell(true, e.data.split(" ")));
+        stream.onerror = () => {
+          tell(false);
+          if (stream.readyState === EventSource.CLOSED) setTimeout(connect, 30000);
+        };
+      };
+      connect();
+      addEventListener("pagehide", () => stream.close());
+      addEventListener("pageshow", (e) => { if (e.persisted) connect(); });
+    });
+    if (navigator.locks) navigator.locks.request("dfm-live", open); else open();
+  };
+
+  // A live page takes over what is new. It holds still while somebody types,
+  // selects text or looks elsewhere, and catches up afterwards.
   const live = () => {
     const button = document.querySelector("[data-live]");
     if (!button) return;
+    const every = Number(button.dataset.live) * 1000;
+    const watch = (document.body.dataset.watch || "").split(" ").filter(Boolean);
     let tag = "none";
     let paused = false;
+    let up = false;
+    let due = false;
+    let last = Date.now();
+    let asking = false;
     const busy = () => paused || document.hidden || !getSelection().isCollapsed ||
       document.activeElement?.matches("main input, main select, main textarea") ||
       document.querySelector("main [data-fresh] details[open]");
     const refresh = async () => {
+      last = Date.now();
+      due = false;
       const answer = await fetch(location.href, { headers: { "If-None-Match": tag }, cache: "no-store" });
       if (answer.redirected) { location.reload(); return; }
       if (!answer.ok) return;
       tag = answer.headers.get("ETag") || "none";
       const next = new DOMParser().parseFromString(await answer.text(), "text/html");
-      if (busy()) return;
+      if (busy()) { tag = "none"; due = true; return; }
       for (const part of document.querySelectorAll("[data-fresh]")) {
         const fresh = next.getElementById(part.id);
         if (!fresh) continue;
@@ -76,12 +113,26 @@
         if (part.innerHTML !== fresh.innerHTML) part.replaceChildren(...fresh.childNodes);
       }
     };
+    // What nobody told of, such as a connection that fails, is seen at the latest
+    // after six turns.
+    const turn = () => {
+      const old = Date.now() - last >= (up ? 6 * every : every);
+      if (asking || busy() || !(due && Date.now() - last >= 1000 || old)) return;
+      asking = true;
+      refresh().catch(() => {}).finally(() => { asking = false; });
+    };
     button.addEventListener("click", () => {
       paused = !paused;
       button.setAttribute("aria-pressed", String(!paused));
       button.textContent = paused ? "Paused" : "Live";
     });
-    setInterval(() => { if (!busy()) refresh().catch(() => {}); }, Number(button.dataset.live) * 1000);
+    listen((topics) => {
+      if (watch.length === 0 || topics.some((t) => watch.includes(t))) { due = true; turn(); }
+    }, (is) => {
+      if (is && !up) due = true; // what changed between the page and the stream
+      up = is;
+    });
+    setInterval(turn, 500);
   };
 
   document.addEventListener("DOMContentLoaded", () => {

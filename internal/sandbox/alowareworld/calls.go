@@ -13,6 +13,7 @@ type Call struct {
 	TalkTime    int    // seconds
 	Agency      string // the account's own disposition, e.g. "No Answer"; may be wrong
 	Recording   bool
+	Voicemail   bool   // the caller left one
 	Summary     string // with a summary comes its twin, which nobody can subscribe to
 }
 
@@ -59,6 +60,11 @@ func (w *World) PlayCall(phone string, c Call) int64 {
 		recorded["has_recording"] = true
 		recorded["direct_recording_url"] = w.recordingURL(id)
 		w.event("Recording-Saved", recorded, w.spread(recordedAfter))
+	}
+	if c.Voicemail {
+		left := w.ended(id, k, c)
+		left["direct_recording_url"] = w.recordingURL(id)
+		w.event("Voicemail-Saved", left, w.spread(recordedAfter))
 	}
 	if c.Disposition == "completed" || c.Direction == Inbound {
 		w.event("Call-Disposed", ended, w.spread(disposedAfter))

@@ -44,7 +44,8 @@ type Config struct {
 	MissingStatus     int           // answer for a contact that does not exist: 400 (default, the only one in the specification) or 404
 	CustomFields      []CustomField
 	Users             []User
-	Objects           []string // custom object keys; "custom_objects.broadcasts"
+	Pipelines         []Pipeline // one with common stages when nil
+	Objects           []string   // custom object keys; "custom_objects.broadcasts"
 	Listeners         Listeners
 }
 
@@ -92,6 +93,7 @@ type World struct {
 	messages      []*Message
 	records       []*Record
 	appointments  []*Appointment
+	opportunities []*Opportunity
 	tokens        map[string]*grant // by access token
 	refreshes     map[string]*refresh
 	codes         map[string]string // user type by code
@@ -146,6 +148,12 @@ func fill(c *Config) {
 		if *d.to == 0 {
 			*d.to = d.value
 		}
+	}
+	if c.Pipelines == nil {
+		c.Pipelines = []Pipeline{{ID: "SandboxPipeline00001", Name: "Sales", Stages: []Stage{
+			{"5a5a5a5a-0000-4000-8000-000000000001", "New Lead"}, {"5a5a5a5a-0000-4000-8000-000000000002", "Follow Up"},
+			{"5a5a5a5a-0000-4000-8000-000000000003", "Hot"}, {"5a5a5a5a-0000-4000-8000-000000000004", "Closed"},
+		}}}
 	}
 	if c.Objects == nil {
 		c.Objects = []string{"custom_objects.broadcasts"}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os/exec"
 	"time"
 
 	"github.com/df-middleware/dfm/internal/sandbox"
@@ -22,6 +23,8 @@ type Server interface {
 	// WebURL and GatewayURL are where it listens.
 	WebURL() string
 	GatewayURL() string
+	// Command is another command of the same program with the same settings.
+	Command(arguments ...string) *exec.Cmd
 }
 
 // Stage is everything a step acts on.

@@ -217,3 +217,12 @@ func (w *World) deleteWidget(rw http.ResponseWriter, r *http.Request) {
 	}
 	stage.JSON(rw, http.StatusOK, map[string]any{"success": true})
 }
+
+// AddWidget makes a widget, as somebody at Verity does, and returns its id.
+func (w *World) AddWidget(name string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	id := "w" + strconv.Itoa(len(w.widgets)+1)
+	w.widgets = append(w.widgets, stage.Object{"id": id, "name": name})
+	return id
+}

@@ -132,7 +132,7 @@ func TestTheInspectorWorksOnStandardInput(t *testing.T) {
 		}
 		return inspect(t, slices.Concat([]string{"--cli", program, "mcp"}, settings, arguments)...)
 	}
-	equal(t, "tools", countTools(t, run), 12)
+	equal(t, "tools", countTools(t, run), 14)
 	called, err := run("--method", "tools/call", "--tool-name", getWidget, "--tool-arg", `path={"id":"7"}`)
 	if err != nil || !strings.Contains(called, `"big"`) {
 		t.Errorf("call: %v %.500s", err, called)

@@ -19,6 +19,8 @@ type ownTool func(ctx context.Context, caller Caller, arguments json.RawMessage)
 // addOwn offers a tool of our own. These only read.
 func (s *Server) addOwn(definition *sdk.Tool, answer ownTool) {
 	s.checks[definition.Name] = mustCheck(definition)
+	own := ownEntry{definition, answer}
+	s.own[definition.Name] = own
 	s.sdk.AddTool(definition, func(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
 		caller, known := s.callerOf(req.Extra)
 		if !known {
@@ -28,14 +30,19 @@ func (s *Server) addOwn(definition *sdk.Tool, answer ownTool) {
 		if len(arguments) == 0 || string(arguments) == "null" {
 			arguments = json.RawMessage("{}")
 		}
-		started := s.cfg.Clock()
-		result := s.answerOwn(ctx, caller, definition.Name, arguments, answer)
-		s.record(ctx, Entry{
-			At: started, Caller: caller.ID, Tool: definition.Name, Arguments: s.hash(arguments),
-			Status: statusOf(result, nil, nil), Duration: s.cfg.Clock().Sub(started),
-		})
-		return wire(result), nil
+		return wire(s.performOwn(ctx, caller, own, arguments)), nil
 	})
+}
+
+// performOwn answers a call and keeps its line in the audit log.
+func (s *Server) performOwn(ctx context.Context, caller Caller, own ownEntry, arguments json.RawMessage) toolset.Result {
+	name, started := own.definition.Name, s.cfg.Clock()
+	result := s.answerOwn(ctx, caller, name, arguments, own.answer)
+	s.record(ctx, Entry{
+		At: started, Caller: caller.ID, Tool: name, Arguments: s.hash(arguments),
+		Status: statusOf(result, nil, nil), Duration: s.cfg.Clock().Sub(started),
+	})
+	return result
 }
 
 func (s *Server) answerOwn(ctx context.Context, caller Caller, name string, arguments json.RawMessage, answer ownTool) toolset.Result {

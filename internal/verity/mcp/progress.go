@@ -21,9 +21,14 @@ type progress struct {
 	done   sync.WaitGroup
 }
 
-// startProgress begins; end has to be called.
+// startProgress begins; end has to be called. Without a request there is nobody
+// to tell.
 func (s *Server) startProgress(ctx context.Context, req *sdk.CallToolRequest) *progress {
-	p := &progress{ctx: ctx, req: req, token: req.Params.GetProgressToken()}
+	p := &progress{ctx: ctx, req: req, cancel: func() {}}
+	if req == nil || req.Session == nil {
+		return p
+	}
+	p.token = req.Params.GetProgressToken()
 	ticking, cancel := context.WithCancel(ctx)
 	p.cancel = cancel
 	p.done.Go(func() {
@@ -45,7 +50,7 @@ func (s *Server) startProgress(ctx context.Context, req *sdk.CallToolRequest) *p
 func (p *progress) say(message string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.req.Session == nil {
+	if p.req == nil || p.req.Session == nil {
 		return
 	}
 	if p.token != nil {

@@ -19,6 +19,11 @@ type Records interface {
 	People(ctx context.Context, f store.PersonFilter) ([]store.Person, error)
 	Events(ctx context.Context, f store.EventFilter) ([]df.Event, error)
 	SyncLog(ctx context.Context, f store.SyncFilter) ([]store.SyncRow, error)
+	Event(ctx context.Context, id string) (df.Event, error)
+	Attempts(ctx context.Context, eventID string) ([]store.Attempt, error)
+	EffectsOf(ctx context.Context, eventID string) ([]store.Effect, error)
+	Issues(ctx context.Context, f store.IssueFilter) ([]store.Issue, error)
+	Conflicts(ctx context.Context, personID string, before int64, limit int) ([]store.Conflict, error)
 }
 
 const (
@@ -28,7 +33,7 @@ const (
 )
 
 // recordTools are shown to callers who may read records.
-var recordTools = []string{toolFindPerson, toolTimeline, toolEvents}
+var recordTools = []string{toolFindPerson, toolTimeline, toolEvents, toolExplain, toolReplay, toolDrift}
 
 func (s *Server) addRecords() {
 	if s.cfg.Records == nil {
@@ -206,10 +211,7 @@ func (s *Server) events(ctx context.Context, _ Caller, arguments json.RawMessage
 	}
 	views := make([]eventView, len(events))
 	for i, e := range events {
-		views[i] = eventView{
-			ID: e.ID, ReceivedAt: e.ReceivedAt, Source: e.Source, Type: e.Notice.Type, Status: e.Status,
-			EntityID: e.Notice.EntityID, PersonID: e.PersonID, Attempts: e.Attempts, Detail: cmp.Or(e.LastError, e.Reason),
-		}
+		views[i] = viewEvent(e)
 	}
 	return map[string]any{"events": views}, nil
 }

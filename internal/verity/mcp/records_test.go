@@ -21,8 +21,19 @@ func (noRecords) People(context.Context, store.PersonFilter) ([]store.Person, er
 func (noRecords) Events(context.Context, store.EventFilter) ([]df.Event, error)      { return nil, nil }
 func (noRecords) SyncLog(context.Context, store.SyncFilter) ([]store.SyncRow, error) { return nil, nil }
 
+func (noRecords) Event(context.Context, string) (df.Event, error) {
+	return df.Event{}, store.ErrNotFound
+}
+func (noRecords) Attempts(context.Context, string) ([]store.Attempt, error)        { return nil, nil }
+func (noRecords) EffectsOf(context.Context, string) ([]store.Effect, error)        { return nil, nil }
+func (noRecords) Issues(context.Context, store.IssueFilter) ([]store.Issue, error) { return nil, nil }
+func (noRecords) Conflicts(context.Context, string, int64, int) ([]store.Conflict, error) {
+	return nil, nil
+}
+
 // oneRecord knows one person, and writes down what it was asked.
 type oneRecord struct {
+	noRecords
 	people store.PersonFilter
 	events store.EventFilter
 	err    error

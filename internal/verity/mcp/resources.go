@@ -95,8 +95,20 @@ Read before you change anything. If something would be deleted or sent to people
 		Name: "explain_person", Title: "Explain a person's state", Description: "Find out what happened to a contact, and why.",
 		Arguments: []*sdk.PromptArgument{{Name: "person", Description: "A phone, an e-mail or a contact id", Required: true}},
 	}, prompt("person", `Find out what happened to this contact: %s
-Use find_person, then person_timeline. Tell in a few sentences what came in, what was written where, what failed and why.
+Use find_person, then person_timeline and explain_why. Tell in a few sentences what came in, what was written where, what failed and why.
 If events failed, list_events with status error shows whether others failed in the same way.`))
+	s.sdk.AddPrompt(&sdk.Prompt{
+		Name: "morning_review", Title: "What needs attention", Description: "Look through what failed and what differs, and say what to do about it.",
+	}, fixedPrompt(`Find out what needs an operator's attention.
+Use list_events with status quarantined and with status error; group them by cause. For each cause explain one event with explain_why.
+If there is the tool drift_report, name the unexplained differences first. Say for each cause how many events and people it concerns, and what to do.
+Change nothing.`))
+	s.sdk.AddPrompt(&sdk.Prompt{
+		Name: "plan_replay", Title: "Plan a replay", Description: "Find out what a replay of events would touch, before an operator does it.",
+		Arguments: []*sdk.PromptArgument{{Name: "which", Description: "Which events, in words", Required: true}},
+	}, prompt("which", `Plan a replay of these events: %s
+Find them with list_events, count them with replay_dry_run, and explain two or three with explain_why.
+Say how many events and people it would touch, whether their cause is gone, and with which filter an operator would replay them.`))
 }
 
 // maxPromptArgument bounds what a client may put into a prompt.
@@ -111,5 +123,11 @@ func prompt(argument, text string) sdk.PromptHandler {
 		return &sdk.GetPromptResult{Messages: []*sdk.PromptMessage{
 			{Role: "user", Content: &sdk.TextContent{Text: fmt.Sprintf(text, value)}},
 		}}, nil
+	}
+}
+
+func fixedPrompt(text string) sdk.PromptHandler {
+	return func(context.Context, *sdk.GetPromptRequest) (*sdk.GetPromptResult, error) {
+		return &sdk.GetPromptResult{Messages: []*sdk.PromptMessage{{Role: "user", Content: &sdk.TextContent{Text: text}}}}, nil
 	}
 }

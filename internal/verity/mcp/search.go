@@ -51,6 +51,7 @@ func (s *Server) addSearch() {
 		},
 	}
 	s.checks[toolCall] = mustCheck(call)
+	s.own[toolCall] = ownEntry{definition: call}
 	s.sdk.AddTool(call, s.callByName)
 }
 
@@ -139,14 +140,7 @@ func (s *Server) callByName(ctx context.Context, req *sdk.CallToolRequest) (*sdk
 	if !known {
 		return nil, unknownTool(toolCall)
 	}
-	var in struct {
-		Name      string
-		Arguments json.RawMessage
-	}
-	err := s.checks[toolCall].Check(req.Params.Arguments)
-	if err == nil {
-		err = json.Unmarshal(req.Params.Arguments, &in)
-	}
+	in, err := s.named(req.Params.Arguments)
 	if err != nil {
 		return wire(wrongArguments(toolCall, err)), nil
 	}
@@ -155,4 +149,25 @@ func (s *Server) callByName(ctx context.Context, req *sdk.CallToolRequest) (*sdk
 		return wire(toolset.Failure("NOT_FOUND", "%v", err)), nil
 	}
 	return s.run(ctx, req, t, in.Arguments)
+}
+
+// namedCall is what call_operation is given.
+type namedCall struct {
+	Name      string
+	Arguments json.RawMessage
+}
+
+// named reads the arguments of call_operation.
+func (s *Server) named(arguments json.RawMessage) (namedCall, error) {
+	var in namedCall
+	if err := s.checks[toolCall].Check(arguments); err != nil {
+		return in, err
+	}
+	if err := json.Unmarshal(arguments, &in); err != nil {
+		return in, err
+	}
+	if len(in.Arguments) == 0 {
+		in.Arguments = json.RawMessage("{}")
+	}
+	return in, nil
 }

@@ -76,8 +76,10 @@ type Config struct {
 	Filter    toolset.Filter       // for all callers
 	Local     *Caller              // who calls on standard input; nil when nobody may
 	Records   Records              // nil offers none
-	Audit     Audit                // nil keeps none
-	Limit     Limit                // nil sets none
+	// Drift makes the report of where systems differ; nil offers none.
+	Drift func(ctx context.Context) (any, error)
+	Audit Audit // nil keeps none
+	Limit Limit // nil sets none
 	// Secret signs the state of confirmations. Instances that share it can
 	// finish each other's. Empty means a random one.
 	Secret    []byte
@@ -95,6 +97,7 @@ type Server struct {
 	set     atomic.Pointer[toolset.Set]
 	confirm *confirmations
 	checks  map[string]toolset.Checker // of our own tools' arguments
+	own     map[string]ownEntry        // our own tools
 
 	mu     sync.Mutex
 	listed map[string][sha256.Size]byte // operations that are tools now, and their definitions' hashes
@@ -108,7 +111,7 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, confirm: newConfirmations(cfg.Secret, cfg.Clock), listed: map[string][sha256.Size]byte{}, checks: map[string]toolset.Checker{}}
+	s := &Server{cfg: cfg, confirm: newConfirmations(cfg.Secret, cfg.Clock), listed: map[string][sha256.Size]byte{}, checks: map[string]toolset.Checker{}, own: map[string]ownEntry{}}
 	s.sdk = sdk.NewServer(
 		&sdk.Implementation{Name: "df-middleware", Title: "df-middleware", Version: cfg.Version},
 		&sdk.ServerOptions{
@@ -123,6 +126,7 @@ func New(cfg Config) (*Server, error) {
 	s.sdk.AddReceivingMiddleware(s.guard)
 	s.addSearch()
 	s.addRecords()
+	s.addInsight()
 	s.addResources()
 	s.addPrompts()
 	s.Reload(cfg.Catalogue)
@@ -256,6 +260,10 @@ func (s *Server) guard(next sdk.MethodHandler) sdk.MethodHandler {
 		case *sdk.ListToolsResult:
 			if err == nil {
 				list.Tools = slices.DeleteFunc(list.Tools, func(t *sdk.Tool) bool { return !s.seesName(caller, t.Name) })
+			}
+		case *sdk.ListResourcesResult:
+			if err == nil && !caller.Records {
+				list.Resources = slices.DeleteFunc(list.Resources, func(r *sdk.Resource) bool { return r.URI == driftURI })
 			}
 		case *sdk.ListResourceTemplatesResult:
 			if err == nil && !caller.Records {

@@ -53,7 +53,7 @@ func TestEveryToolSaysAllFourHints(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "tools", len(list.Tools), 6+3+3)
+	equal(t, "tools", len(list.Tools), 6+3+5)
 	for _, one := range list.Tools {
 		a := one.Annotations
 		if a == nil || a.DestructiveHint == nil || a.OpenWorldHint == nil || one.Description == "" || one.Title == "" {
