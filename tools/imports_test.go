@@ -23,7 +23,7 @@ const module = "github.com/df-middleware/dfm"
 var arrows = map[string][]string{
 	"cmd": {"app", "df"},
 	"app": {
-		"alerts", "aloware", "auth", "broadcasts", "calls", "consent", "console", "converge", "df", "effects", "egress", "ghl", "inbox",
+		"alerts", "aloware", "appointments", "auth", "broadcasts", "calls", "consent", "console", "converge", "df", "effects", "egress", "ghl", "inbox",
 		"lists", "messages", "observe", "people", "queue", "reconcile", "replay", "sandbox", "store", "texting", "verity",
 	},
 
@@ -31,17 +31,18 @@ var arrows = map[string][]string{
 	"verity":  {"auth", "consent", "converge", "df", "egress", "observe", "people", "queue", "store"},
 	"inbox":   {"auth", "consent", "converge", "df", "observe", "people", "queue", "store"},
 
-	"converge":   {"consent", "df", "observe", "people", "queue", "store"},
-	"messages":   {"consent", "df", "effects", "observe", "people", "store"},
-	"calls":      {"df", "effects", "people", "store"},
-	"effects":    {"df", "people", "store"},
-	"broadcasts": {"df", "effects", "people", "store"},
-	"consent":    {"df", "observe", "people", "queue", "store"},
-	"people":     {"df", "observe", "queue", "store"},
-	"auth":       {"df", "egress", "observe", "store"},
-	"lists":      {"consent", "df", "observe", "people", "store"},
-	"reconcile":  {"consent", "converge", "df", "observe", "people", "queue", "store"},
-	"replay":     {"converge", "df", "people", "store"},
+	"converge":     {"consent", "df", "observe", "people", "queue", "store"},
+	"messages":     {"consent", "df", "effects", "observe", "people", "store"},
+	"calls":        {"df", "effects", "people", "store"},
+	"effects":      {"df", "people", "store"},
+	"broadcasts":   {"df", "effects", "people", "store"},
+	"appointments": {},
+	"consent":      {"df", "observe", "people", "queue", "store"},
+	"people":       {"df", "observe", "queue", "store"},
+	"auth":         {"df", "egress", "observe", "store"},
+	"lists":        {"consent", "df", "observe", "people", "store"},
+	"reconcile":    {"consent", "converge", "df", "observe", "people", "queue", "store"},
+	"replay":       {"converge", "df", "people", "store"},
 
 	"alerts": {"df", "egress", "store"},
 

@@ -132,7 +132,7 @@ func New(ctx context.Context, config Config, options Options) (*App, error) {
 func (a *App) build() error {
 	for _, step := range []func() error{
 		a.buildTracer, a.buildTally, a.buildAuth, a.buildToken, a.buildSync, a.buildConsent, a.buildVerity, a.buildTexts, a.buildCalls,
-		a.buildBroadcasts, a.buildLists, a.buildSweeps, a.buildReplays, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb,
+		a.buildBroadcasts, a.buildLists, a.buildAppointments, a.buildSweeps, a.buildReplays, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb,
 		a.buildAlerts, a.buildStatus, a.buildObservation,
 	} {
 		if err := step(); err != nil {

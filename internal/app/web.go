@@ -65,6 +65,7 @@ func (a *App) buildWeb() error {
 	a.registerOptOuts(mux, admin.Wrap)
 	a.registerCalls(mux, admin.Wrap)
 	a.registerForwards(mux, admin.Wrap)
+	a.registerAppointments(mux, admin.Wrap)
 	a.registerBroadcasts(mux, admin.Wrap)
 	a.registerDrift(mux, admin.Wrap)
 	a.registerReplays(mux, admin.Wrap)

@@ -189,3 +189,42 @@ func (w *World) Book(contactID, title string, start time.Time) (Appointment, err
 	w.appointmentEvent("AppointmentCreate", a)
 	return *a, nil
 }
+
+// Reschedule moves a booking to another time.
+func (w *World) Reschedule(appointmentID string, start time.Time) error {
+	return w.changeBooking(appointmentID, func(a *Appointment) { a.Start, a.End = start, start.Add(30*time.Minute) })
+}
+
+// SetAppointmentStatus says what became of a booking: confirmed, showed, noshow,
+// cancelled.
+func (w *World) SetAppointmentStatus(appointmentID, status string) error {
+	return w.changeBooking(appointmentID, func(a *Appointment) { a.Status = status })
+}
+
+func (w *World) changeBooking(id string, change func(*Appointment)) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, a := range w.appointments {
+		if a.ID == id {
+			change(a)
+			a.DateUpdated = w.Now()
+			w.appointmentEvent("AppointmentUpdate", a)
+			return nil
+		}
+	}
+	return fmt.Errorf("change appointment %s: there is none", id)
+}
+
+// CancelBooking deletes a booking.
+func (w *World) CancelBooking(appointmentID string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, a := range w.appointments {
+		if a.ID == appointmentID {
+			w.appointments = slices.Delete(w.appointments, i, i+1)
+			w.appointmentEvent("AppointmentDelete", a)
+			return nil
+		}
+	}
+	return fmt.Errorf("delete appointment %s: there is none", appointmentID)
+}
