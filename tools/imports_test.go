@@ -23,11 +23,11 @@ const module = "github.com/df-middleware/dfm"
 var arrows = map[string][]string{
 	"cmd": {"app", "df"},
 	"app": {
-		"aloware", "appointments", "auth", "broadcasts", "calls", "consent", "console", "converge", "df", "effects", "egress", "ghl", "inbox",
+		"alerts", "aloware", "appointments", "auth", "broadcasts", "calls", "consent", "console", "converge", "df", "effects", "egress", "ghl", "inbox",
 		"lists", "messages", "observe", "people", "queue", "reconcile", "replay", "retention", "sandbox", "store", "texting", "verity",
 	},
 
-	"console": {"auth", "calls", "consent", "converge", "df", "lists", "observe", "people", "queue", "store"},
+	"console": {"alerts", "auth", "calls", "consent", "converge", "df", "lists", "observe", "people", "queue", "store"},
 	"verity":  {"auth", "consent", "converge", "df", "egress", "observe", "people", "queue", "store"},
 	"inbox":   {"auth", "consent", "converge", "df", "observe", "people", "queue", "store"},
 
@@ -44,6 +44,8 @@ var arrows = map[string][]string{
 	"reconcile":    {"consent", "converge", "df", "observe", "people", "queue", "store"},
 	"replay":       {"converge", "df", "people", "store"},
 	"retention":    {"df", "store"},
+
+	"alerts": {"df", "egress", "store"},
 
 	"queue": {"df", "observe", "store"},
 	"store": {"df", "observe"},
@@ -77,6 +79,7 @@ var reserved = []struct {
 	{"modernc.org/sqlite", []string{"store", "bench"}, "the store is the only seam to the database"},
 	{"riverqueue.com/riverui", []string{"store", "console"}, "the job engine is the queue's, and its pages are the console's"},
 	{"github.com/riverqueue/river", []string{"store", "queue", "console", "app"}, "the job engine is the queue's"},
+	{"go.opentelemetry.io", []string{"observe"}, "rooms speak of spans in the words of observe"},
 	{"testing", nil, "production code does not depend on tests"},
 	{"net/http/httptest", []string{"sandbox"}, "production code does not depend on tests"},
 	{"pgregory.net/rapid", nil, "production code does not depend on tests"},

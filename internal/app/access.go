@@ -10,6 +10,7 @@ import (
 	"github.com/df-middleware/dfm/internal/auth"
 	"github.com/df-middleware/dfm/internal/df"
 	"github.com/df-middleware/dfm/internal/egress"
+	"github.com/df-middleware/dfm/internal/observe"
 )
 
 // buildAuth makes the vault and the API keys.
@@ -127,7 +128,7 @@ func (a *App) ownToken() (*auth.TokenKeeper, error) {
 
 func clerkClient() *http.Client {
 	return &http.Client{
-		Transport:     egress.NewTransport(),
+		Transport:     observe.Transport("clerk", false, egress.NewTransport()),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

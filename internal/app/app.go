@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/df-middleware/dfm/internal/alerts"
 	"github.com/df-middleware/dfm/internal/auth"
 	"github.com/df-middleware/dfm/internal/df"
 	"github.com/df-middleware/dfm/internal/egress"
@@ -41,6 +42,7 @@ type App struct {
 
 	store   *store.Store
 	metrics *observe.Metrics
+	tracer  *observe.Tracer
 	vault   *auth.Vault
 	keys    *auth.Keys
 	sync    *syncing
@@ -57,6 +59,8 @@ type App struct {
 	writer     *inbox.Writer
 	spill      *inbox.Spill
 	queue      *queue.Queue
+	tally      *alerts.Tally
+	watch      *alerts.Watch
 
 	servers []*server
 	gateway *gateway
@@ -127,7 +131,11 @@ func New(ctx context.Context, config Config, options Options) (*App, error) {
 
 // build makes the parts that the roles need, top to bottom.
 func (a *App) build() error {
-	for _, step := range []func() error{a.buildAuth, a.buildToken, a.buildSync, a.buildConsent, a.buildVerity, a.buildTexts, a.buildCalls, a.buildBroadcasts, a.buildLists, a.buildAppointments, a.buildSweeps, a.buildReplays, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb, a.buildStatus} {
+	for _, step := range []func() error{
+		a.buildTracer, a.buildTally, a.buildAuth, a.buildToken, a.buildSync, a.buildConsent, a.buildVerity, a.buildTexts, a.buildCalls,
+		a.buildBroadcasts, a.buildLists, a.buildAppointments, a.buildSweeps, a.buildReplays, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb,
+		a.buildAlerts, a.buildStatus, a.buildObservation,
+	} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -154,6 +162,7 @@ func (a *App) start(ctx context.Context) error {
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	a.cancel = cancel
 	a.startAuth()
+	a.running.Go(func() { a.tally.Run(background) })
 	if a.config.Has(RoleWeb) {
 		a.running.Go(func() { a.spill.Run(background, accepting{a.store, a}, a.clock) })
 		a.running.Go(func() { a.sweepOnDemand(background) })
@@ -232,7 +241,7 @@ func (a *App) listen(s *server) error {
 	}
 	s.listener = listener
 	s.http = &http.Server{
-		Handler:           observe.Server(s.name, s.handler, a.metrics, a.clock, a.log),
+		Handler:           observe.Server(s.name, s.handler, a.metrics, a.tracer, a.clock, a.log),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
@@ -284,6 +293,9 @@ func (a *App) Stop(ctx context.Context) error {
 		a.writer.Stop()
 	}
 	a.running.Wait()
+	if err := a.tracer.Stop(ctx); err != nil {
+		a.log.Warn("the last traces could not be sent", "error", err)
+	}
 	errs = append(errs, a.store.Close())
 	return errors.Join(errs...)
 }
@@ -303,6 +315,7 @@ func (c Config) Redactor() *egress.Redactor {
 		c.GatewayKey, c.AdminSecret, c.JobsSecret, c.GHL.APIKey, c.GHL.ClientSecret, c.GHL.WebhookSecret,
 		c.Aloware.Token, c.Aloware.BasicPass, c.Aloware.Bearer, c.Verity.APIKey, c.Verity.WebhookSecret,
 		c.Clerk.SecretKey, c.Clerk.MachineSecretKey, c.Chat.AnthropicKey, c.Chat.OpenAIKey,
+		c.Alerts.URL, c.Observe.TraceHeaders,
 	}, c.Texting.TwilioTokens...), c.Texting.StandardSecrets...) {
 		if secret.Set() {
 			secrets = append(secrets, secret.Reveal())

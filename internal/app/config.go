@@ -64,6 +64,8 @@ type Config struct {
 	Lists   ListsConfig
 	Chat    ChatConfig
 	Consent consent.Policy
+	Alerts  AlertConfig
+	Observe ObserveConfig
 	Calls   CallsConfig
 	Sweeps  SweepsConfig
 
@@ -182,6 +184,8 @@ func Load(lookup Lookup) (Config, error) {
 		Texting:       s.texting(),
 		Lists:         s.lists(),
 		Consent:       s.consentPolicy(),
+		Alerts:        s.alerts(),
+		Observe:       s.observe(),
 		Calls:         s.calls(),
 		Sweeps:        s.sweeps(),
 		Retention:     s.retention(),

@@ -64,7 +64,7 @@ func (a *App) buildDoor(g *gateway) error {
 	config := verity.Config{
 		BaseURL: a.config.Verity.BaseURL, Mode: verity.Mode(a.config.Verity.CatalogMode), Validate: true,
 		Keys: gatewayKeys{a.keys}, Gate: a.consent.gate, APIKey: a.config.Verity.APIKey,
-		TextsWithAPIKey: true, CORSOrigins: a.config.CORSOrigins, Timeout: a.config.Verity.Timeout,
+		Transport: a.toVerity(), TextsWithAPIKey: true, CORSOrigins: a.config.CORSOrigins, Timeout: a.config.Verity.Timeout,
 		Metrics: a.metrics.Handler(), Observer: gatewayObserver{a.metrics}, Clock: a.clock, Log: a.log,
 		Checks: a.gatewayChecks(g),
 	}

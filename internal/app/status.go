@@ -13,6 +13,13 @@ func (a *App) buildStatus() error {
 		return nil
 	}
 	mux := http.NewServeMux()
+	a.registerStatus(mux)
+	a.servers = append(a.servers, &server{name: "status", address: a.config.WebAddress(), handler: mux})
+	return nil
+}
+
+// registerStatus adds health, readiness and metrics.
+func (a *App) registerStatus(mux *http.ServeMux) {
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]any{"success": true, "data": map[string]string{"status": "ok", "version": a.version}})
 	})
@@ -28,6 +35,4 @@ func (a *App) buildStatus() error {
 		}})
 	})
 	mux.Handle("GET /metrics", a.metrics.Handler())
-	a.servers = append(a.servers, &server{name: "status", address: a.config.WebAddress(), handler: mux})
-	return nil
 }

@@ -173,7 +173,7 @@ func (a *App) caller(upstream, account string, limit egress.Limit, timeout time.
 		Upstream: upstream, Transport: egress.NewTransport(), Clock: a.clock, Log: a.log,
 		Budget: budget{a.store, a.clock}, Account: account, Limit: limit, Timeout: timeout,
 		Redactor: a.config.Redactor(), RateHeaders: egress.RateLimitHeaders,
-		Observe: func(o egress.Observed) { a.metrics.Call(o.Upstream, o.Operation, o.Outcome.String(), o.Took) },
+		Observe: a.observeCall,
 	})
 }
 

@@ -103,7 +103,7 @@ func (a *App) buildTexts() error {
 func (a *App) buildVerity() error {
 	door, err := verity.New(verity.Config{
 		BaseURL: a.config.Verity.BaseURL, Mode: verity.Off, Gate: a.consent.gate, APIKey: a.config.Verity.APIKey,
-		Timeout: a.config.Verity.Timeout, Observer: gatewayObserver{a.metrics}, Clock: a.clock, Log: a.log,
+		Transport: a.toVerity(), Timeout: a.config.Verity.Timeout, Observer: gatewayObserver{a.metrics}, Clock: a.clock, Log: a.log,
 	})
 	if err != nil {
 		return Problems{{"VERITY_BASE_URL", err.Error()}}

@@ -38,7 +38,7 @@ func (a *App) buildWeb() error {
 	mux := http.NewServeMux()
 	inbox.New(inbox.Config{
 		Writer: a.writer, Spill: a.spill, Clock: a.clock, NewID: a.newID, Log: a.log,
-		DedupeWindow: a.config.DedupeWindow, Hold: a.config.Hold, Unsigned: a.config.Unsigned, Observe: a.metrics.Webhook,
+		DedupeWindow: a.config.DedupeWindow, Hold: a.config.Hold, Unsigned: a.config.Unsigned, Observe: a.observeWebhook,
 	}).Register(mux, routes...)
 	a.registerInstallation(mux)
 	a.registerMCP(mux)
@@ -62,6 +62,7 @@ func (a *App) buildWeb() error {
 		return err
 	}
 	window.Register(mux)
+	registerProfiles(mux, admin.Wrap)
 	a.registerOptOuts(mux, admin.Wrap)
 	a.registerCalls(mux, admin.Wrap)
 	a.registerErasure(mux, admin.Wrap)

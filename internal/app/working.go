@@ -22,6 +22,7 @@ func (a *App) buildQueue() error {
 		{Name: "process-pending", Every: 5 * time.Minute, Run: a.ringPending},
 		{Name: "prune", Every: time.Hour, Run: a.prune},
 		{Name: "retention", Every: time.Hour, Run: a.forget},
+		{Name: "alerts", Every: watchEvery, Run: a.checkAlerts},
 		{Name: "figures", Every: time.Minute, Run: a.keepFigures},
 		{Name: "late-consent", Every: 15 * time.Minute, Run: a.lateConsent},
 		a.replaySchedule(),
@@ -33,7 +34,7 @@ func (a *App) buildQueue() error {
 	a.queue = queue.New(a.store, queue.Config{
 		Owner: a.name, Workers: workers, Leader: a.config.Has(RoleScheduler),
 		Retry:   a.retryPolicy(),
-		Handler: a.sync, Clock: a.clock, Log: a.log, JobLog: a.jobLog(), Observe: a.metrics.Event,
+		Handler: a.sync, Clock: a.clock, Log: a.log, JobLog: a.jobLog(), Tracer: a.tracer, Observe: a.metrics.Event,
 		Tasks:     []queue.Task{a.forwardTask()},
 		Schedules: schedules,
 	})
@@ -67,6 +68,9 @@ const findingsFor = 90 * 24 * time.Hour
 func (a *App) prune(ctx context.Context) error {
 	now := a.clock()
 	if _, err := a.store.PruneDedupe(ctx, now); err != nil {
+		return err
+	}
+	if err := a.pruneAlerts(ctx); err != nil {
 		return err
 	}
 	if _, err := a.store.PruneFindings(ctx, now.Add(-findingsFor)); err != nil {

@@ -25,6 +25,7 @@ const (
 type waiting struct {
 	Quarantined int64
 	Failing     int64
+	Alerts      int64 // that nobody acknowledged
 	store.Questions
 }
 
@@ -122,6 +123,9 @@ func (o *overview) waiting(ctx context.Context) waiting {
 	unfinished, err := o.store.UnfinishedEvents(ctx)
 	if err == nil {
 		o.menu.Questions, err = o.store.OpenQuestions(ctx)
+	}
+	if err == nil {
+		o.menu.Alerts, _, err = o.store.UnresolvedAlerts(ctx)
 	}
 	if err != nil {
 		o.log.Warn("the menu of the console has no numbers", "error", err)

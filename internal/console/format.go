@@ -121,13 +121,13 @@ func span(d time.Duration) string {
 // none of these. The chip's text says the same.
 func tone(status any) string {
 	switch fmt.Sprint(status) {
-	case "done", "success", "ok", "active", "set", "settled", "in_force":
+	case "done", "success", "ok", "active", "set", "settled", "in_force", "resolved":
 		return "good"
-	case "pending", "processing", "checking":
+	case "pending", "processing", "checking", "acknowledged":
 		return "busy"
-	case "error", "quarantined", "failed", "revoked", "unsigned", "refused", "not_written", "duplicate", "ambiguous", "blocked", "unknown_agent", "ambiguous_agent", "unknown_list", "not_applied":
+	case "error", "quarantined", "failed", "revoked", "unsigned", "refused", "not_written", "duplicate", "ambiguous", "blocked", "unknown_agent", "ambiguous_agent", "unknown_list", "not_applied", "critical":
 		return "bad"
-	case "held", "ping_pong", "missing", "no_phone", "no_key", "not_retired", "expired", "both_changed", "put_back", "ends", "waiting", "braked", "unknown_stage", "unknown_sequence":
+	case "held", "ping_pong", "missing", "no_phone", "no_key", "not_retired", "expired", "both_changed", "put_back", "ends", "waiting", "braked", "unknown_stage", "unknown_sequence", "warning", "open":
 		return "warn"
 	default:
 		return "idle"

@@ -9,6 +9,7 @@ var menu = []menuGroup{
 		{"events", "/events", "Events", func(w waiting) int64 { return w.Quarantined }},
 		{"people", "/people", "People", nil},
 		{"conflicts", "/conflicts", "Conflicts", nil},
+		{"alerts", "/alerts", "Alerts", func(w waiting) int64 { return w.Alerts }},
 		{"issues", "/issues", "Issues", func(w waiting) int64 { return w.Issues }},
 		{"drift", "/drift", "Drift", nil},
 		{"opt-outs", "/opt-outs", "Opt-outs", func(w waiting) int64 { return w.Incidents + w.ConsentReviews }},

@@ -110,6 +110,8 @@ func (s *Server) writePages(b *Book) {
 	see("/calls/{id}", s.callPage)
 	see("/conflicts", s.conflictsPage)
 	see("/issues", s.issuesPage)
+	see("/alerts", s.alertsPage)
+	change("/alerts/{id}/{action}", s.alertForm)
 	see("/sync-log", s.syncLogPage)
 	s.writeListPages(see, change)
 	see("/agents", s.agentsPage)

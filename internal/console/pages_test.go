@@ -25,7 +25,7 @@ func (w *world) pagesToSee() map[string]string {
 		"mappings": "/mappings", "mappings-questions": "/mappings?view=questions", "mappings-changes": "/mappings?view=changes",
 		"merge": "/mappings/merge?keep=" + w.person + "&end=" + w.ended, "split": "/mappings/split?person=" + w.person, "resolve": "/mappings/resolve?key=k",
 		"overview-week": "/?over=week", "jobs": "/jobs",
-		"conflicts": "/conflicts", "issues": "/issues", "sync-log": "/sync-log", "agents": "/agents", "agent": "/agents/DANA",
+		"conflicts": "/conflicts", "issues": "/issues", "alerts": "/alerts", "sync-log": "/sync-log", "agents": "/agents", "agent": "/agents/DANA",
 		"agent-delete": "/agents/DANA/delete", "chat": "/chat", "chat-talk": "/chat/talk", "keys": "/keys", "connections": "/connections", "audit": "/audit", "settings": "/settings",
 		"lists": "/lists", "list": "/lists/DANA/HOT", "list-delete": "/lists/DANA/HOT/delete", "list-rules": "/lists/rules", "list-rebuild": "/lists/rebuild",
 		"list-runs": "/lists/runs", "person-lists": "/people/" + w.person + "/lists", "agents-seed": "/agents/seed",

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/df-middleware/dfm/internal/alerts"
 	"github.com/df-middleware/dfm/internal/auth"
 	"github.com/df-middleware/dfm/internal/df"
 	"github.com/df-middleware/dfm/internal/lists"
@@ -161,6 +162,10 @@ func (s *Server) Register(mux *http.ServeMux) {
 	admin("GET /api/admin/audit", s.listAudit)
 	admin("GET /api/admin/lanes", s.lanes)
 	admin("GET /api/admin/issues", s.listIssues)
+	admin("GET /api/admin/alerts", s.listAlerts)
+	admin("GET /api/admin/alerts/{id}", s.getAlert)
+	admin("POST /api/admin/alerts/{id}/ack", s.changeAlert(alerts.ActionAcknowledge))
+	admin("POST /api/admin/alerts/{id}/resolve", s.changeAlert(alerts.ActionResolve))
 	admin("GET /api/admin/agents", s.listAgents)
 	admin("POST /api/admin/agents", s.saveAgent)
 	admin("PUT /api/admin/agents/{agentKey}", s.saveAgent)

@@ -52,6 +52,7 @@ type Event struct {
 	Raw      []byte            // the body, byte for byte
 	Headers  map[string]string // the headers that matter, never secrets
 	Verified string            // the proof that passed, e.g. "ed25519"
+	Trace    string            // W3C traceparent of the request that brought it, or empty
 }
 
 // Kind is our own name for what happened, whatever a source's spelling is.

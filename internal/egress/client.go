@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/observe"
 )
 
 // CodeCanceled is the code of a call whose caller went away.
@@ -89,6 +90,7 @@ func (c *Client) Breaker() BreakerStatus { return c.options.Breaker.Status() }
 //   - df.Refused: it cannot be sent at all (bad URL, forbidden address), or was
 //     refused with a body that is too large.
 func (c *Client) Do(ctx context.Context, call Call) (Answer, error) {
+	ctx, span := observe.Start(ctx, c.options.Upstream+" "+call.Operation)
 	seen := Observed{Upstream: c.options.Upstream, Operation: call.Operation, Method: call.Method}
 	answer, failure := c.do(ctx, call, &seen)
 	seen.Status = answer.Status
@@ -96,6 +98,7 @@ func (c *Client) Do(ctx context.Context, call Call) (Answer, error) {
 		seen.Status, seen.Outcome, seen.Code = failure.Status, failure.Outcome, failure.Code
 	}
 	c.report(ctx, seen)
+	traced(span, seen)
 	if failure != nil {
 		return Answer{}, failure
 	}
@@ -178,6 +181,19 @@ func (c *Client) send(ctx context.Context, call Call) (Answer, *df.CallError) {
 		return answer, c.tooLarge(call, answer.Status)
 	}
 	return answer, nil
+}
+
+// traced ends the span of a call with what became of it.
+func traced(span *observe.Span, seen Observed) {
+	span.Text("dfm.upstream", seen.Upstream)
+	span.Text("dfm.operation", seen.Operation)
+	span.Text("dfm.outcome", seen.Outcome.String())
+	span.Text("http.request.method", seen.Method)
+	if seen.Status != 0 {
+		span.Number("http.response.status_code", seen.Status)
+	}
+	span.Number("dfm.waited_ms", int(seen.Waited.Milliseconds()))
+	span.End(seen.Code)
 }
 
 // report tells the observer and the log.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/observe"
 	"github.com/df-middleware/dfm/internal/store"
 )
 
@@ -150,6 +151,7 @@ func (in *Inbox) delivery(r *http.Request, route Route, n df.Notice, body []byte
 	e := df.Event{
 		ID: in.config.NewID(), ReceivedAt: now, Source: route.Source, Route: route.Name, Notice: n,
 		DedupeKey: shown, Status: df.Pending, Raw: body, Headers: headersToKeep(r.Header), Verified: proof,
+		Trace: observe.Traceparent(r.Context()),
 	}
 	switch {
 	case n.Skip != "":
@@ -157,7 +159,7 @@ func (in *Inbox) delivery(r *http.Request, route Route, n df.Notice, body []byte
 	case route.Allow != nil && !route.Allow(n.Type):
 		e.Status, e.Reason = df.Skipped, "this event is not on the list of allowed events"
 	}
-	return store.Delivery{Event: e, DedupeKey: key, DedupeUntil: until, Trace: r.Header.Get("Traceparent")}
+	return store.Delivery{Event: e, DedupeKey: key, DedupeUntil: until}
 }
 
 // keep stores the delivery and says so, or says what the sender must do.
@@ -177,6 +179,7 @@ func (in *Inbox) keep(r *http.Request, route Route, d store.Delivery) answer {
 		return a
 	}
 	in.down.end()
+	observe.Current(r.Context()).Text("dfm.event_id", accepted.EventID)
 	return stored(accepted)
 }
 

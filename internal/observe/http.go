@@ -9,12 +9,15 @@ import (
 	"github.com/df-middleware/dfm/internal/df"
 )
 
-// Server wraps the handler of one HTTP server: it counts requests by route,
+// Server wraps the handler of one HTTP server: it traces requests when there is
+// a tracer, counts them by route,
 // adds the headers that every answer carries, and answers a panic with a bare
 // 500, whose cause goes to the log only.
-func Server(name string, next http.Handler, metrics *Metrics, clock df.Clock, log *slog.Logger) http.Handler {
+func Server(name string, next http.Handler, metrics *Metrics, tracer *Tracer, clock df.Clock, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := clock()
+		ctx, span := tracer.Arrive(r, name)
+		r = r.WithContext(ctx)
 		seen := &statusWriter{ResponseWriter: w}
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -24,15 +27,31 @@ func Server(name string, next http.Handler, metrics *Metrics, clock df.Clock, lo
 				if cause == http.ErrAbortHandler {
 					panic(cause)
 				}
-				log.Error("a request handler panicked", "server", name, "route", r.Pattern, "panic", cause, "stack", string(debug.Stack()))
+				log.ErrorContext(ctx, "a request handler panicked", "server", name, "route", r.Pattern, "panic", cause, "stack", string(debug.Stack()))
 				seen.internal()
 			}
 			metrics.Request(name, route(r), r.Method, seen.code(), clock().Sub(start))
-			log.Debug("request", "server", name, "route", route(r), "method", r.Method, "status", seen.code(),
+			span.finish(name, r, seen.code())
+			log.DebugContext(ctx, "request", "server", name, "route", route(r), "method", r.Method, "status", seen.code(),
 				"took", clock().Sub(start).Round(time.Microsecond))
 		}()
 		next.ServeHTTP(seen, r)
 	})
+}
+
+// finish ends the span of a request. Its name is the pattern that matched, never
+// the path.
+func (s *Span) finish(server string, r *http.Request, status int) {
+	s.Rename(boundedMethod(r.Method) + " " + route(r))
+	s.Text("dfm.server", server)
+	s.Text("http.request.method", boundedMethod(r.Method))
+	s.Text("http.route", route(r))
+	s.Number("http.response.status_code", status)
+	failure := ""
+	if status >= http.StatusInternalServerError {
+		failure = "server error"
+	}
+	s.End(failure)
 }
 
 func route(r *http.Request) string {

@@ -22,7 +22,7 @@ func NewLogger(w io.Writer, level, format string, redact func(slog.Handler) slog
 	if format == "text" {
 		handler = slog.NewTextHandler(w, options)
 	}
-	return slog.New(redact(handler))
+	return slog.New(redact(TraceHandler(handler)))
 }
 
 func levelOf(name string) slog.Level {

@@ -13,6 +13,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/observe"
 	"github.com/df-middleware/dfm/internal/store"
 )
 
@@ -60,6 +61,8 @@ type Config struct {
 	JobLog  *slog.Logger // for River itself; Log when nil
 	// Schedules run at their intervals, each by one instance at a time.
 	Schedules []Schedule
+	// Tracer goes on with the traces of events; nil traces nothing.
+	Tracer *observe.Tracer
 	// Tasks are worked by the processes that work events.
 	Tasks []Task
 	// Observe, when set, is told of every event that a turn finished with.
@@ -245,6 +248,8 @@ func (q *Queue) turn(ctx context.Context, lane string) (more bool, moved []strin
 	if err != nil || !ok {
 		return false, nil, err
 	}
+	ctx, span := q.resume(ctx, turn)
+	defer func() { span.End(observe.FailureOf(err)) }()
 	results, nudges := q.handleOrGiveUp(ctx, turn)
 	now = q.config.Clock()
 	settled, wake := q.config.Retry.Apply(turn.Events, results, now)
@@ -256,7 +261,7 @@ func (q *Queue) turn(ctx context.Context, lane string) (more bool, moved []strin
 	defer cancel()
 	left, err := q.lanes.FinishTurn(saving, turn.Lease, settled, nudges, now, wake)
 	if errors.Is(err, store.ErrLeaseLost) {
-		q.config.Log.Warn("a lane was taken over in mid-turn; its record is left to the new worker", "lane", lane)
+		q.config.Log.WarnContext(ctx, "a lane was taken over in mid-turn; its record is left to the new worker", "lane", lane)
 		return false, nil, nil
 	}
 	if err != nil {
@@ -264,6 +269,24 @@ func (q *Queue) turn(ctx context.Context, lane string) (more bool, moved []strin
 	}
 	q.observe(turn.Events, settled, now)
 	return left > 0 && wake.IsZero(), movedTo(settled), nil
+}
+
+// resume goes on with the traces of a turn's events, the oldest first.
+func (q *Queue) resume(ctx context.Context, turn store.Turn) (context.Context, *observe.Span) {
+	kept := make([]string, 0, len(turn.Events))
+	for _, e := range turn.Events {
+		kept = append(kept, e.Trace)
+	}
+	ctx, span := q.config.Tracer.Resume(ctx, "lane turn", kept)
+	span.Number("dfm.events", len(turn.Events))
+	span.Number("dfm.nudges", int(turn.Nudges))
+	if len(turn.Events) == 0 {
+		return ctx, span
+	}
+	span.Text("dfm.event_id", turn.Events[0].ID)
+	span.Text("dfm.source", string(turn.Events[0].Source))
+	span.Text("dfm.kind", string(turn.Events[0].Notice.Kind))
+	return observe.WithEvent(ctx, turn.Events[0].ID), span
 }
 
 // movedTo lists the lanes that events were moved to, each once.
@@ -300,7 +323,7 @@ func (q *Queue) handle(ctx context.Context, turn store.Turn) ([]store.Result, in
 	if err == nil {
 		return results, turn.Nudges
 	}
-	q.config.Log.Error("a turn failed", "lane", turn.Lease.Lane, "events", len(turn.Events), "error", err)
+	q.config.Log.ErrorContext(ctx, "a turn failed", "lane", turn.Lease.Lane, "events", len(turn.Events), "error", err)
 	if len(turn.Events) == 0 {
 		return nil, 0
 	}
@@ -315,7 +338,7 @@ func (q *Queue) handle(ctx context.Context, turn store.Turn) ([]store.Result, in
 func (q *Queue) call(ctx context.Context, turn store.Turn) (results []store.Result, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			q.config.Log.Error("a handler panicked", "lane", turn.Lease.Lane, "panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
+			q.config.Log.ErrorContext(ctx, "a handler panicked", "lane", turn.Lease.Lane, "panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
 			err = errPanic
 		}
 	}()

@@ -30,7 +30,6 @@ type Delivery struct {
 	// DedupeUntil ends the window in which the same dedupe key is the same
 	// delivery. After it, the same bytes are news.
 	DedupeUntil time.Time
-	Trace       string // W3C traceparent, or empty
 }
 
 // Along runs in the transaction that stores events, once they are in it, and is
@@ -292,7 +291,7 @@ func insertChunk(fresh []*Delivery) Step {
 		args = append(args, e.ID, e.ReceivedAt, string(e.Source), e.Route, clean(n.Type), string(n.Kind),
 			n.EntityType, clean(n.EntityID), null(clean(n.ContactID)), null(string(n.Phone)),
 			null(clean(n.DeliveryID)), n.OccurredAt, clean(e.DedupeKey), string(e.Status), null(e.Reason), e.Lane,
-			null(e.PersonID), e.Verified, asJSON(e.Headers), text, raw, processed, null(d.Trace))
+			null(e.PersonID), e.Verified, asJSON(e.Headers), text, raw, processed, null(e.Trace))
 	}
 	return Step{Query: `INSERT INTO webhook_events (` + eventColumns + `) VALUES ` + tuples(len(fresh), columns, 0), Args: args}
 }

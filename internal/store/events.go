@@ -14,7 +14,7 @@ import (
 // fullEvent selects what scanEvent scans.
 const fullEvent = `seq, id, received_at, source, route, event_type, kind, entity_type, entity_id, contact_id, phone,
 	delivery_id, occurred_at, dedupe_key, status, reason, attempts, next_attempt_at, error_message, processed_at,
-	lane, person_id, verified, headers, payload_json, payload_raw`
+	lane, person_id, verified, headers, payload_json, payload_raw, trace`
 
 func scanEvent(row Row) (df.Event, error) {
 	var e df.Event
@@ -25,7 +25,7 @@ func scanEvent(row Row) (df.Event, error) {
 		&n.EntityType, &n.EntityID, scanText(&n.ContactID), scanText((*string)(&n.Phone)), scanText(&n.DeliveryID),
 		scanTime(&n.OccurredAt), &e.DedupeKey, (*string)(&e.Status), scanText(&e.Reason), &e.Attempts,
 		scanTime(&e.NextAttemptAt), scanText(&e.LastError), scanTime(&e.ProcessedAt), &e.Lane, scanText(&e.PersonID),
-		&e.Verified, scanJSON(&e.Headers), scanText(&text), &raw)
+		&e.Verified, scanJSON(&e.Headers), scanText(&text), &raw, scanText(&e.Trace))
 	e.Raw = raw
 	if text != "" {
 		e.Raw = []byte(text)
