@@ -11,6 +11,7 @@ import (
 
 // exempt names the tables that an erasure leaves alone, and why.
 var exempt = map[string]string{
+	"alerts": "about the system", "alert_figures": "counts", "source_hours": "counts",
 	"broadcasts": "figures about many", "chat_approvals": "goes with its conversation", "forwards": "goes with its event",
 	"chat_conversations": "what operators asked; forgotten by age", "chat_messages": "what operators asked; forgotten by age",
 	"list_rules": "rules about everybody", "list_runs": "counts", "replays": "filters that operators gave; forgotten by age", "list_settings": "how far rules came", "minute_figures": "counts",

@@ -1,6 +1,5 @@
 -- Takes the alerts, their figures and the import's progress back.
 
-DROP TABLE legacy_imports;
 DROP TABLE source_hours;
 DROP TABLE alert_figures;
 DROP TABLE alerts;

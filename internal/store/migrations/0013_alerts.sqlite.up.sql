@@ -43,11 +43,3 @@ CREATE TABLE source_hours (
     events BIGINT NOT NULL,
     PRIMARY KEY (source, hour)
 );
-
-CREATE TABLE legacy_imports (
-    name        TEXT PRIMARY KEY, -- a table of the original
-    last_key    TEXT NOT NULL,    -- the last row taken over
-    counts      TEXT NOT NULL,    -- JSON
-    updated_at  TIMESTAMP NOT NULL,
-    finished_at TIMESTAMP
-);
