@@ -27,7 +27,7 @@ var arrows = map[string][]string{
 		"lists", "messages", "observe", "people", "queue", "reconcile", "replay", "retention", "sandbox", "store", "texting", "verity",
 	},
 
-	"console": {"alerts", "auth", "calls", "consent", "converge", "df", "lists", "observe", "people", "queue", "store"},
+	"console": {"alerts", "appointments", "auth", "calls", "consent", "converge", "df", "lists", "observe", "people", "queue", "store"},
 	"verity":  {"auth", "consent", "converge", "df", "egress", "observe", "people", "queue", "store"},
 	"inbox":   {"auth", "consent", "converge", "df", "observe", "people", "queue", "store"},
 

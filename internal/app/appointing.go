@@ -215,6 +215,16 @@ func viewItem(i store.Item) (itemView, error) {
 		Values: appointments.StateOf(told).Values, History: appointments.History(appointments.Kind(i.Kind), told), ChangedAt: i.ChangedAt}, err
 }
 
+// kinds are what pages can show, the usual one first.
+var kinds = [...]appointments.Kind{appointments.Appointment, appointments.Opportunity}
+
+func kindAsked(r *http.Request) appointments.Kind {
+	if r.URL.Query().Get("kind") == string(appointments.Opportunity) {
+		return appointments.Opportunity
+	}
+	return appointments.Appointment
+}
+
 // registerAppointments adds what the admin API shows of them.
 func (a *App) registerAppointments(mux *http.ServeMux, admin func(http.Handler) http.Handler) {
 	for pattern, kind := range map[string]appointments.Kind{

@@ -68,6 +68,10 @@ func TestAppointmentsAndOpportunitiesAreKeptWithTheirHistory(t *testing.T) {
 		if len(won) != 1 || won[0].Values["stage"] != w.GHL.Settings().Pipelines[0].Stages[0].Name || !strings.Contains(acts(won[0]), "won") {
 			t.Errorf("%+v", won)
 		}
+		status, body := w.admin(t, "/api/admin/people/"+people[0].ID+"/timeline")
+		if status != http.StatusOK || !strings.Contains(string(body), `"kind":"appointment"`) || !strings.Contains(string(body), `"kind":"opportunity"`) {
+			t.Errorf("the timeline: %d %s", status, body)
+		}
 		if none := w.items(t, "/api/admin/appointments?cursor="+found[0].ID); len(none) != 0 {
 			t.Errorf("the page after the last: %+v", none)
 		}

@@ -55,7 +55,7 @@ func (a *App) buildWeb() error {
 		Keys: a.keys, Decode: decoderOf(routes),
 		Guard: admin, Random: rand.Reader, BaseURL: a.config.BaseURL, Webhooks: webhooksOf(routes),
 		RecordingLink: a.recordingLink, InstallPath: a.installPath(), Settings: a.effective(),
-		Features: []func(*console.Book){a.driftPages, a.optOutPages},
+		Features: []func(*console.Book){a.driftPages, a.optOutPages, a.flowPages},
 		Chat:     consoleChat{talk, chatDoor{config: a.config.MCP}},
 	})
 	if err != nil {

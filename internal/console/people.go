@@ -143,11 +143,12 @@ func (s *Server) listIssues(r *http.Request) (any, error) {
 // timelineEntry is one thing that happened to a person, in any system.
 type timelineEntry struct {
 	At        time.Time       `json:"at"`
-	Kind      string          `json:"kind"` // event, sync, conflict, call
+	Kind      string          `json:"kind"` // event, sync, conflict, call, appointment, opportunity
 	Event     *eventView      `json:"event,omitempty"`
 	Sync      *syncView       `json:"sync,omitempty"`
 	Conflict  *conflictView   `json:"conflict,omitempty"`
 	Call      *callView       `json:"call,omitempty"`
+	Booked    *bookedView     `json:"booked,omitempty"`
 	Decisions json.RawMessage `json:"decisions,omitempty"`
 }
 
@@ -181,7 +182,10 @@ func (s *Server) timeline(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries := make([]timelineEntry, 0, len(events)+len(syncs)+len(conflicts)+len(held))
+	entries, err := s.booked(ctx, id)
+	if err != nil {
+		return nil, err
+	}
 	for _, call := range held {
 		entries = append(entries, timelineEntry{At: call.StartedAt, Kind: "call", Call: &call})
 	}
