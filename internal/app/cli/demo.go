@@ -88,7 +88,7 @@ func play(ctx context.Context, env Environment, o demoOptions, world *sandbox.Wo
 		Client: &http.Client{Timeout: 30 * time.Second, Transport: egress.NewTransport()},
 	}
 	defer stage.Client.CloseIdleConnections()
-	steps := slices.Concat(story.Contacts(), story.Texts(), story.Calls(), story.Lists(), story.Verity(), story.Sweeps(), story.Gateway(), story.Models())
+	steps := slices.Concat(story.Contacts(), story.Texts(), story.Calls(), story.Lists(), story.Verity(), story.Appointments(), story.Sweeps(), story.Gateway(), story.Models())
 	out := env.Stdout
 	if o.json {
 		out = io.Discard
