@@ -1,6 +1,6 @@
 -- Alerts: what is wrong with the system as a whole is remembered, so that it is
 -- told once, not after every restart; with the figures that rules judge, since
--- no process sees all; and how far the import of the original's tables came.
+-- no process sees all.
 
 CREATE TABLE alerts (
     id              TEXT PRIMARY KEY,

@@ -1,4 +1,4 @@
--- Takes the alerts, their figures and the import's progress back.
+-- Takes the alerts and their figures back.
 
 DROP TABLE source_hours;
 DROP TABLE alert_figures;
