@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/console"
+	"github.com/df-middleware/dfm/internal/df"
 	"github.com/df-middleware/dfm/internal/store"
 )
 
@@ -62,11 +63,25 @@ func (a *App) probes() []probe {
 		{"verity", true, func(ctx context.Context) (string, error) {
 			return a.config.Verity.BaseURL, reach(ctx, a.config.Verity.BaseURL)
 		}},
+		{"texting", a.config.texts(), func(context.Context) (string, error) {
+			// There is nothing to call: texts come in by webhook and go out
+			// through Verity.
+			if !a.config.Verity.APIKey.Set() {
+				return "takes webhooks; no agent's text goes out, since VERITY_API_KEY is not set", nil
+			}
+			return "takes webhooks; texts go out through Verity", nil
+		}},
 		{"clerk", a.token != nil, func(ctx context.Context) (string, error) {
 			_, err := a.token.Token(ctx)
 			return "our own token was issued", err
 		}},
 	}
+}
+
+// texts reports whether some texting system can prove its webhooks.
+func (c Config) texts() bool {
+	return c.Verity.WebhookSecret.Set() || len(c.Texting.TwilioTokens)+len(c.Texting.TelnyxKeys)+len(c.Texting.StandardSecrets) > 0 ||
+		c.Unsigned[df.SourceTexting]
 }
 
 func (a *App) probeGHL(ctx context.Context) (string, error) {

@@ -181,3 +181,15 @@ func TestReviewsAndIncidentsAreResolvedOnce(t *testing.T) {
 		}
 	})
 }
+
+// The overview called texting "not set up" while texts flowed.
+func TestTextingIsAmongTheConnections(t *testing.T) {
+	eachTexting(t, func(t *testing.T, w textingWorld) {
+		if _, body := w.admin(t, "/api/admin/verify-connections"); !bytes.Contains(body, []byte(`"name":"texting","status":"ok","message":"takes webhooks; texts go out through Verity"`)) {
+			t.Errorf("%s", body)
+		}
+	})
+	if (Config{}).texts() {
+		t.Error("nothing is configured, and texting counts as set up")
+	}
+}
