@@ -124,7 +124,7 @@ func TestAClientTalksToTheRealBinary(t *testing.T) {
 			for _, one := range list.Tools {
 				names = append(names, one.Name)
 			}
-			if got := strings.Join(names, " "); got != "call_operation describe_operation find_person list_events person_timeline search_operations widgets_get" {
+			if got := strings.Join(names, " "); got != "call_operation describe_operation drift_report explain_why find_person list_events person_timeline replay_dry_run search_operations widgets_get" {
 				t.Errorf("tools: %s", got)
 			}
 			result, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: "widgets_get"})
