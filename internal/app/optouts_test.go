@@ -113,7 +113,7 @@ func TestAnOptOutSetByHandReachesEverySystem(t *testing.T) {
 			!bytes.Contains(body, []byte(`"changed":true`)) {
 			t.Fatalf("%d %s", status, body)
 		}
-		eventually(t, 2*time.Second, func() error {
+		eventually(t, 10*time.Second, func() error { // the two seconds are held by TestAStopTakesEffect…
 			there, _ := w.Aloware.Contact(customerPhone)
 			if c, _ = w.GHL.Contact(c.ID); !c.Blocked("SMS") || !c.Blocked("Call") || !there.DNC {
 				return fmt.Errorf("GHL %v %v, Aloware %v", c.Blocked("SMS"), c.Blocked("Call"), there.DNC)
