@@ -114,7 +114,7 @@ func (d *Desk) figures(ctx context.Context, b *store.Broadcast, announced []Anno
 	}
 	origin := fromPayload
 	switch {
-	case carried != nil && (d.Verity == nil || carried == newest && newer(*b, *carried)):
+	case carried != nil && (d.Verity == nil || carried == newest && newer(*b, *carried, announced)):
 		f = *carried.Figures
 		b.AsOf = carried.At
 	case d.Verity == nil:
@@ -171,9 +171,14 @@ func (d *Desk) superseded(b store.Broadcast, announced []Announcement, newest, c
 }
 
 // newer reports whether an announcement is certainly not older than what is
-// known: both times are by Verity's clock, and credible.
-func newer(b store.Broadcast, a Announcement) bool {
-	return a.At.Before(a.Heard) && (b.Figures == "" || b.Origin == fromPayload && !a.At.Before(b.AsOf))
+// known or was announced beside it: all those times are by Verity's clock, and
+// credible. One that was cut to the time we heard it says that Verity's clock is
+// ahead, and no longer how the others stand to it.
+func newer(b store.Broadcast, a Announcement, announced []Announcement) bool {
+	if slices.ContainsFunc(announced, func(other Announcement) bool { return !other.At.Before(other.Heard) }) {
+		return false
+	}
+	return b.Figures == "" || b.Origin == fromPayload && !a.At.Before(b.AsOf)
 }
 
 // show brings the record in GHL up to date, making it if need be. The caller keeps

@@ -239,6 +239,21 @@ func TestFiguresOfVeritysAreShownThoughGHLFailsAtFirst(t *testing.T) {
 	}
 }
 
+// A clock that is ahead gives two announcements the wrong order; the figures of
+// neither are taken then, Verity is asked.
+func TestVerityIsAskedWhenAnAnnouncementOfTheTurnHasNoCredibleTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, storetest.SQLite(t))
+	w.now, w.verity = noon.Add(8*time.Second), Figures{Sent: 8}
+	at := func(seconds int) time.Time { return noon.Add(time.Duration(seconds) * time.Second) }
+	o := w.work("ahead",
+		Announcement{EventID: "cut", At: at(3), Heard: at(3)}, // said 7, which had not been yet
+		Announcement{EventID: "older", At: at(5), Heard: at(8), Figures: &Figures{Sent: 0}})
+	if o.Status != df.Done || w.sent("ahead") != int64(8) || w.asked != 1 {
+		t.Errorf("%+v, %v, asked %d times", o, w.records, w.asked)
+	}
+}
+
 // A turn that is tried again announces nothing more than it did at first.
 func TestAnEventIsCountedOnceHoweverOftenItIsTried(t *testing.T) {
 	t.Parallel()
