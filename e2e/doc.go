@@ -9,7 +9,8 @@
 //     takes over what the other held when it dies;
 //   - the web app keeps its contract: webhooks, admin, jobs, keys, OAuth;
 //   - settings, migrations, doctor and outages say clearly what is wrong;
-//   - SIGTERM finishes or hands back;
+//   - SIGTERM finishes or hands back, and instances that are replaced one by one
+//     under load lose nothing and refuse nobody;
 //   - no log of any of these runs holds a secret, a phone number or an e-mail
 //     address (TestMain reads all of them at the end).
 package e2e

@@ -45,7 +45,7 @@ func start(ctx context.Context, c command) (*server, error) {
 	cmd := exec.Command(c.args[0], c.args[1:]...)
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, c.env...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = c.dir, log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	apart(cmd)
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
 		_ = log.Close()
@@ -106,7 +106,7 @@ func (s *server) stop() {
 	case <-s.ended:
 	case <-time.After(stopWithin):
 	}
-	_ = syscall.Kill(-s.pid(), syscall.SIGKILL)
+	killAll(s.cmd)
 	<-s.ended
 	_ = s.log.Close()
 }

@@ -13,6 +13,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/df-middleware/dfm/internal/alerts"
@@ -65,6 +66,7 @@ type App struct {
 	servers []*server
 	gateway *gateway
 	started []part // what was started, in order
+	leaving atomic.Bool
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 }
@@ -241,7 +243,7 @@ func (a *App) listen(s *server) error {
 	}
 	s.listener = listener
 	s.http = &http.Server{
-		Handler:           observe.Server(s.name, s.handler, a.metrics, a.tracer, a.clock, a.log),
+		Handler:           observe.Server(s.name, a.untilLeaving(s.handler), a.metrics, a.tracer, a.clock, a.log),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,

@@ -49,6 +49,7 @@ type Config struct {
 	SpillFolder  string
 	DedupeWindow time.Duration
 	Hold         time.Duration
+	DrainTime    time.Duration
 	Unsigned     map[df.Source]bool
 	Region       string
 	Workers      int
@@ -172,6 +173,7 @@ func Load(lookup Lookup) (Config, error) {
 		SpillFolder:   s.text("DFM_SPILL_DIR", "data/spill"),
 		DedupeWindow:  s.duration("DFM_DEDUPE_WINDOW", 10*time.Minute, time.Second),
 		Hold:          s.duration("DFM_ALOWARE_HOLD", 10*time.Second, 0),
+		DrainTime:     s.duration("DFM_DRAIN", 0, 0),
 		Unsigned:      s.unsigned(),
 		Region:        strings.ToUpper(s.text("DFM_DEFAULT_REGION", "US")),
 		Workers:       s.number("DFM_WORKERS", 64, 1, 1000),

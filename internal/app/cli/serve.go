@@ -73,8 +73,11 @@ func serve(ctx context.Context, env Environment) error {
 		return fmt.Errorf("start: %w", err)
 	}
 	log.Info("ready")
+	tellSupervisor(env, log, "READY=1")
 	waitReloading(ctx, a, log)
 	log.Info("stopping")
+	tellSupervisor(env, log, "STOPPING=1")
+	a.Drain(context.WithoutCancel(ctx))
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), app.StopTime)
 	defer cancel()
 	return a.Stop(stopping)

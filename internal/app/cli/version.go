@@ -8,8 +8,12 @@ import (
 	"runtime/debug"
 )
 
-// commit is the revision that was built, as far as the Go tool noted it.
-func commit() string {
+// commit is the revision that was built: what the release build says, else what
+// the Go tool noted.
+func (e Environment) commit() string {
+	if e.Commit != "" {
+		return e.Commit
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
@@ -29,9 +33,9 @@ func versionCommand() command {
 			asJSON := flags.Bool("json", false, "print JSON")
 			return func(_ context.Context, env Environment, _ []string) error {
 				if *asJSON {
-					return printJSON(env.Stdout, map[string]string{"version": env.Version, "commit": commit(), "go": runtime.Version()})
+					return printJSON(env.Stdout, map[string]string{"version": env.Version, "commit": env.commit(), "go": runtime.Version()})
 				}
-				_, err := fmt.Fprintf(env.Stdout, "dfm %s (commit %s, %s)\n", env.Version, commit(), runtime.Version())
+				_, err := fmt.Fprintf(env.Stdout, "dfm %s (commit %s, %s)\n", env.Version, env.commit(), runtime.Version())
 				return err
 			}
 		},
