@@ -23,11 +23,11 @@ const module = "github.com/df-middleware/dfm"
 var arrows = map[string][]string{
 	"cmd": {"app", "df"},
 	"app": {
-		"alerts", "aloware", "appointments", "auth", "broadcasts", "calls", "consent", "console", "converge", "df", "effects", "egress", "ghl", "inbox",
+		"alerts", "aloware", "appointments", "auth", "broadcasts", "calls", "consent", "console", "converge", "df", "effects", "egress", "explain", "ghl", "inbox",
 		"lists", "messages", "observe", "people", "queue", "reconcile", "replay", "retention", "sandbox", "store", "texting", "verity",
 	},
 
-	"console": {"alerts", "appointments", "auth", "calls", "consent", "converge", "df", "lists", "observe", "people", "queue", "store"},
+	"console": {"alerts", "appointments", "auth", "calls", "consent", "converge", "df", "explain", "lists", "observe", "people", "queue", "store"},
 	"verity":  {"auth", "consent", "converge", "df", "egress", "observe", "people", "queue", "store"},
 	"inbox":   {"auth", "consent", "converge", "df", "observe", "people", "queue", "store"},
 
@@ -44,6 +44,7 @@ var arrows = map[string][]string{
 	"reconcile":    {"consent", "converge", "df", "observe", "people", "queue", "store"},
 	"replay":       {"converge", "df", "people", "store"},
 	"retention":    {"df", "store"},
+	"explain":      {"consent", "converge", "df", "lists", "people", "store"},
 
 	"alerts": {"df", "egress", "store"},
 

@@ -313,26 +313,3 @@ func (g *ghlCalls) Zone(ctx context.Context) *time.Location {
 }
 
 var _ calls.GHL = (*ghlCalls)(nil)
-
-// callView is a call as the admin API shows it.
-type callView struct {
-	ID           string      `json:"id"`
-	PersonID     string      `json:"personId"`
-	PhoneNumber  string      `json:"phoneNumber"`
-	StartedAt    time.Time   `json:"startedAt"`
-	Facts        calls.Facts `json:"facts"`
-	Outcome      string      `json:"outcome"`
-	HasRecording bool        `json:"hasRecording"`
-	GHLMessageID string      `json:"ghlMessageId"`
-	GHLNoteID    string      `json:"ghlNoteId"`
-	Tags         []string    `json:"tags"`
-	UpdatedAt    time.Time   `json:"updatedAt"`
-}
-
-func viewCall(c store.Call) (callView, error) {
-	v := callView{ID: c.ID, PersonID: c.PersonID, PhoneNumber: string(c.Phone), StartedAt: c.StartedAt, HasRecording: c.Recording != "",
-		GHLMessageID: c.GHLMessageID, GHLNoteID: c.GHLNoteID, Tags: c.Tags, UpdatedAt: c.UpdatedAt}
-	err := decodeFacts(c, &v.Facts)
-	v.Outcome = v.Facts.Outcome()
-	return v, err
-}

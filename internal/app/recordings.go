@@ -1,15 +1,12 @@
 package app
 
 import (
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"html"
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -19,90 +16,9 @@ import (
 	"github.com/df-middleware/dfm/internal/store"
 )
 
-// registerCalls adds what the admin API shows of calls, and the recordings.
-func (a *App) registerCalls(mux *http.ServeMux, admin func(http.Handler) http.Handler) {
-	for pattern, h := range map[string]func(*http.Request) (any, error){
-		"GET /api/admin/calls":      a.listCalls,
-		"GET /api/admin/calls/{id}": a.getCall,
-	} {
-		mux.Handle(pattern, admin(a.answering(pattern, h)))
-	}
-	mux.HandleFunc("GET "+calls.Path+"{token}", a.playRecording)
-}
-
-func decodeFacts(c store.Call, to *calls.Facts) error {
-	if err := json.Unmarshal(c.Facts, to); err != nil {
-		return fmt.Errorf("read what is known of a call: %w", err)
-	}
-	return nil
-}
-
 // containsMarker looks for the marker in a note as GHL shows it.
 func containsMarker(body, marker string) bool {
 	return strings.Contains(body, marker) || strings.Contains(html.UnescapeString(body), marker)
-}
-
-func (a *App) listCalls(r *http.Request) (any, error) {
-	q := r.URL.Query()
-	filter := store.CallFilter{PersonID: q.Get("personId")}
-	var err error
-	if filter.Phone, err = phoneFrom(r); err != nil {
-		return nil, err
-	}
-	if filter.Limit, err = limitFrom(r); err != nil {
-		return nil, err
-	}
-	for name, to := range map[string]*time.Time{"from": &filter.From, "to": &filter.Until} {
-		if text := q.Get(name); text != "" {
-			if *to, err = time.Parse(time.RFC3339, text); err != nil {
-				return nil, badRequest(name + " must be a time such as 2030-01-02T15:04:05Z")
-			}
-		}
-	}
-	if filter.Before, err = callPlace(q.Get("cursor")); err != nil {
-		return nil, err
-	}
-	rows, err := a.store.Calls(r.Context(), filter)
-	if err != nil {
-		return nil, err
-	}
-	views := make([]callView, len(rows))
-	for i, row := range rows {
-		if views[i], err = viewCall(row); err != nil {
-			return nil, err
-		}
-	}
-	if len(rows) == filter.Limit {
-		last := rows[len(rows)-1]
-		return listed(views, base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(last.StartedAt.UnixMicro(), 10)+"\n"+last.ID))), nil
-	}
-	return listed(views, nil), nil
-}
-
-// callPlace reads the cursor of an earlier page.
-func callPlace(cursor string) (store.CallPlace, error) {
-	if cursor == "" {
-		return store.CallPlace{}, nil
-	}
-	text, err := base64.RawURLEncoding.DecodeString(cursor)
-	at, id, ok := strings.Cut(string(text), "\n")
-	micros, err2 := strconv.ParseInt(at, 10, 64)
-	if err != nil || err2 != nil || !ok {
-		return store.CallPlace{}, badRequest("cursor must be the nextCursor of an earlier answer")
-	}
-	return store.CallPlace{At: time.UnixMicro(micros).UTC(), ID: id}, nil
-}
-
-func (a *App) getCall(r *http.Request) (any, error) {
-	call, err := store.CallByID(r.Context(), a.store, r.PathValue("id"))
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, notFound("there is no such call")
-	}
-	if err != nil {
-		return nil, err
-	}
-	view, err := viewCall(call)
-	return single(view), err
 }
 
 // recordingLink makes a link for somebody who wants to listen now. It stays the

@@ -88,16 +88,21 @@ func (a *App) erasePerson(r *http.Request) (any, error) {
 	if err := readBody(r, &in); err != nil {
 		return nil, err
 	}
-	ctx, id, erase := r.Context(), r.PathValue("id"), eraser(a.store, a.clock)
+	ctx, id := r.Context(), r.PathValue("id")
 	if in.DryRun == nil || *in.DryRun {
-		found, err := erase.Count(ctx, id)
+		found, err := eraser(a.store, a.clock).Count(ctx, id)
 		return single(map[string]any{"dryRun": true, "erasure": found}), err
 	}
-	if in.Confirm != id {
-		return nil, badRequest("confirm must be the id of the person: what is erased cannot be brought back")
-	}
-	done, err := erase.Erase(ctx, id, auth.Actor(ctx), in.Reason)
+	done, err := a.erase(ctx, id, in.Confirm, in.Reason)
 	return single(map[string]any{"dryRun": false, "erasure": done}), err
+}
+
+// erase erases a person whose id was repeated.
+func (a *App) erase(ctx context.Context, id, confirm, reason string) (retention.Erasure, error) {
+	if strings.TrimSpace(confirm) != id {
+		return retention.Erasure{}, badRequest("confirm must be the id of the person: what is erased cannot be brought back")
+	}
+	return eraser(a.store, a.clock).Erase(ctx, id, auth.Actor(ctx), reason)
 }
 
 // ErasePerson erases a person, or with dry only counts. It opens the database of

@@ -74,9 +74,15 @@ func (a *App) directory() *people.Directory {
 	return &people.Directory{Registry: people.Stored{Store: a.store, Linked: a.linked}, Clock: a.clock, NewID: a.newID}
 }
 
+// The names of the budgets, which all instances share: GHL counts by location,
+// Aloware by account.
+const alowareAccount = "aloware"
+
+func (c Config) ghlAccount() string { return "ghl:" + c.GHL.LocationID }
+
 func (a *App) buildGHL(s *syncing) error {
 	c := a.config.GHL
-	caller := a.caller("ghl", "ghl:"+c.LocationID, egress.Limit{
+	caller := a.caller("ghl", a.config.ghlAccount(), egress.Limit{
 		Calls: c.RatePer10s, Per: 10 * time.Second, Burst: max(1, c.RatePer10s/4), Reserve: 0.1,
 	}, 15*time.Second)
 	s.callers["ghl"] = caller
@@ -119,7 +125,7 @@ func identity(fields map[string]string) map[string]string {
 
 func (a *App) buildAloware(s *syncing) converge.Side {
 	c := a.config.Aloware
-	caller := a.caller("aloware", "aloware", egress.Limit{
+	caller := a.caller("aloware", alowareAccount, egress.Limit{
 		Calls: c.RatePerSecond, Per: time.Second, Burst: max(8, 2*c.RatePerSecond), Reserve: 0.2,
 	}, 15*time.Second)
 	s.callers["aloware"] = caller

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/aloware"
+	"github.com/df-middleware/dfm/internal/calls"
 	"github.com/df-middleware/dfm/internal/console"
 	"github.com/df-middleware/dfm/internal/df"
 	"github.com/df-middleware/dfm/internal/ghl"
@@ -51,11 +52,11 @@ func (a *App) buildWeb() error {
 	window, err := console.New(console.Config{
 		Store: a.store, Sync: a.sync, People: a.directory(), Clock: a.clock, Log: a.log, Admin: admin.Wrap, Jobs: jobs.Wrap,
 		Connections: a.Connections, Sample: a.sample, Metrics: a.metrics.Handler(), Version: a.version, Started: a.clock(),
-		Lists: a.lists.desk, ListSync: a.config.Lists.Sync, Users: a.lists,
+		Explain: a.explainer(), Look: a.sync.converger, Lists: a.lists.desk, ListSync: a.config.Lists.Sync, Users: a.lists,
 		Keys: a.keys, Decode: decoderOf(routes),
 		Guard: admin, Random: rand.Reader, BaseURL: a.config.BaseURL, Webhooks: webhooksOf(routes),
 		RecordingLink: a.recordingLink, InstallPath: a.installPath(), Settings: a.effective(),
-		Features: []func(*console.Book){a.driftPages, a.optOutPages, a.flowPages},
+		Features: []func(*console.Book){a.driftPages, a.optOutPages, a.flowPages, a.erasePages},
 		Chat:     consoleChat{talk, chatDoor{config: a.config.MCP}},
 	})
 	if err != nil {
@@ -64,7 +65,7 @@ func (a *App) buildWeb() error {
 	window.Register(mux)
 	registerProfiles(mux, admin.Wrap)
 	a.registerOptOuts(mux, admin.Wrap)
-	a.registerCalls(mux, admin.Wrap)
+	mux.HandleFunc("GET "+calls.Path+"{token}", a.playRecording)
 	a.registerErasure(mux, admin.Wrap)
 	a.registerForwards(mux, admin.Wrap)
 	a.registerAppointments(mux, admin.Wrap)

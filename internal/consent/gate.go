@@ -3,6 +3,7 @@ package consent
 import (
 	"context"
 	"fmt"
+	"iter"
 	"net/http"
 	"slices"
 	"time"
@@ -87,32 +88,73 @@ type Decision struct {
 
 // May decides. Anything but a clear yes is a no.
 func (g Gate) May(ctx context.Context, q Question) Decision {
-	scope, ok := map[Channel]Scope{ChannelSMS: SMS, ChannelCall: Call, ChannelList: Call}[q.Channel]
-	if !ok {
-		return Decision{Reason: BadChannel, Rule: "unknown channel"}
-	}
-	phone, err := df.ParsePhone(q.Phone, "")
-	if err != nil {
-		return Decision{Reason: BadPhone, Rule: "the number cannot be read"}
-	}
-	phones, err := g.phones(ctx, phone, q.PersonID)
-	if err != nil {
-		return Decision{Reason: Unavailable, Rule: "the person cannot be read", Err: err}
-	}
-	states, err := g.Registry.Consents(ctx, phones...)
-	if err != nil {
-		return Decision{Reason: Unavailable, Rule: "the registry cannot be read", Err: err}
-	}
-	for _, number := range phones {
-		state, known := states[number]
-		if !known {
-			continue
-		}
-		if decision := outOf(state, scope, number == string(phone)); !decision.Allowed {
-			return decision
+	for step := range g.steps(ctx, q) {
+		if !step.Allowed {
+			return step.Decision
 		}
 	}
-	return g.hour(ctx, q, phone)
+	return Decision{Allowed: true, Reason: Clear, Rule: "no opt-out"}
+}
+
+// Step is one thing that the gate looks at on its way to an answer. Phone is the
+// number that it is about, Holders are those whose no stands against it.
+type Step struct {
+	Looked string // at what: one of the Looked names
+	Decision
+	Phone   string
+	Holders []Holder
+}
+
+// What the gate looks at, in this order.
+const (
+	LookedNumber   = "number"
+	LookedRegistry = "registry"
+	LookedOptOut   = "opt_out" // once for each number of the person
+	LookedHour     = "hour"
+)
+
+// Explain returns all that May looks at: May's answer is that of the first step
+// which does not allow. Unlike May it looks on after a no; what cannot be looked
+// at without an earlier step is missing.
+func (g Gate) Explain(ctx context.Context, q Question) []Step { return slices.Collect(g.steps(ctx, q)) }
+
+// steps looks at one thing after the other, each when it is asked for.
+func (g Gate) steps(ctx context.Context, q Question) iter.Seq[Step] {
+	return func(yield func(Step) bool) {
+		no := func(looked string, reason Reason, rule string, err error) {
+			yield(Step{Looked: looked, Decision: Decision{Reason: reason, Rule: rule, Err: err}})
+		}
+		scope, ok := map[Channel]Scope{ChannelSMS: SMS, ChannelCall: Call, ChannelList: Call}[q.Channel]
+		if !ok {
+			no(LookedNumber, BadChannel, "unknown channel", nil)
+			return
+		}
+		phone, err := df.ParsePhone(q.Phone, "")
+		if err != nil {
+			no(LookedNumber, BadPhone, "the number cannot be read", nil)
+			return
+		}
+		phones, err := g.phones(ctx, phone, q.PersonID)
+		if err != nil {
+			no(LookedRegistry, Unavailable, "the person cannot be read", err)
+			return
+		}
+		states, err := g.Registry.Consents(ctx, phones...)
+		if err != nil {
+			no(LookedRegistry, Unavailable, "the registry cannot be read", err)
+			return
+		}
+		for _, number := range phones {
+			step := Step{Looked: LookedOptOut, Decision: Decision{Allowed: true, Reason: Clear, Rule: "no opt-out"}, Phone: number}
+			if state, known := states[number]; known {
+				step.Decision, step.Holders = outOf(state, scope, number == string(phone)), StandingOf(state).Holders(scope)
+			}
+			if !yield(step) {
+				return
+			}
+		}
+		yield(Step{Looked: LookedHour, Decision: g.hour(ctx, q, phone)})
+	}
 }
 
 // outOf decides by one number's row. The status counts beside the holds, so
@@ -124,7 +166,7 @@ func outOf(state store.Consent, scope Scope, asked bool) Decision {
 		status = state.CallStatus
 	}
 	if !standing.Out(scope) && status == statusIn {
-		return Decision{Allowed: true, Reason: Clear}
+		return Decision{Allowed: true, Reason: Clear, Rule: "no opt-out"}
 	}
 	rule := fmt.Sprintf("%s: %v", scope, standing.Holders(scope))
 	if !asked {
@@ -155,11 +197,16 @@ func (g Gate) phones(ctx context.Context, phone df.Phone, personID string) ([]st
 
 // hour decides by the time of day. Putting somebody on a list disturbs nobody.
 func (g Gate) hour(ctx context.Context, q Question, phone df.Phone) Decision {
-	clear := Decision{Allowed: true, Reason: Clear, Rule: "no opt-out"}
+	clear := Decision{Allowed: true, Reason: Clear, Rule: "quiet hours are off"}
 	quiet := g.Policy.Quiet
-	if quiet == nil || q.Channel == ChannelList {
+	switch {
+	case q.Channel == ChannelList:
+		clear.Rule = "quiet hours do not concern lists"
+		return clear
+	case quiet == nil:
 		return clear
 	}
+	clear.Rule = "no quiet hours now"
 	names := []string{q.Timezone}
 	if q.Timezone == "" && g.Zones != nil {
 		known, err := g.Zones.ZonesOf(ctx, phone, q.PersonID)

@@ -90,6 +90,11 @@ func TestTheGateSaysNoUnlessItIsSure(t *testing.T) {
 		if d.Reason != test.want || d.Allowed != (test.want == Clear) || d.Rule == "" && !d.Allowed {
 			t.Errorf("%s: %+v, want %s", test.name, d, test.want)
 		}
+		steps := Gate{Registry: registry, People: people}.Explain(t.Context(), test.question)
+		i := slices.IndexFunc(steps, func(s Step) bool { return !s.Allowed })
+		if i < 0 && !d.Allowed || i >= 0 && (steps[i].Reason != d.Reason || steps[i].Rule != d.Rule) {
+			t.Errorf("%s: the explanation %+v is not of the answer %+v", test.name, steps, d)
+		}
 	}
 	registry.broken = errors.New("no database")
 	if d := (Gate{Registry: registry}).May(t.Context(), Question{Channel: ChannelSMS, Phone: string(bob)}); d.Allowed || d.Reason != Unavailable {

@@ -24,6 +24,11 @@ type auditView struct {
 	Details json.RawMessage `json:"details"`
 }
 
+func viewAudit(row store.AuditRow) (auditView, error) {
+	details, err := json.Marshal(row.Details)
+	return auditView{row.At, row.Actor, row.Action, row.Target, details}, err
+}
+
 func (s *Server) listAudit(r *http.Request) (any, error) {
 	limit, err := limitOf(r)
 	if err != nil {
@@ -40,11 +45,9 @@ func (s *Server) listAudit(r *http.Request) (any, error) {
 	views := make([]auditView, len(rows))
 	var last int64
 	for i, row := range rows {
-		details, err := json.Marshal(row.Details)
-		if err != nil {
+		if views[i], err = viewAudit(row); err != nil {
 			return nil, err
 		}
-		views[i] = auditView{row.At, row.Actor, row.Action, row.Target, details}
 		last = row.Seq
 	}
 	return page{views, nextCursor(len(rows) == limit, last)}, nil

@@ -103,6 +103,12 @@ func (b *Book) Entry(group, section, link, name string) {
 // audit log.
 func ActorOf(r *http.Request) string { return visitorOf(r).actor }
 
+// has reports whether a page is registered at the pattern, and so may be linked to.
+func (b *Book) has(pattern string) bool {
+	_, there := b.see[pattern]
+	return there
+}
+
 func (b *Book) page(role Role, pattern string, f show) {
 	s := b.server
 	b.see[strings.TrimSuffix(pattern, "{$}")] = role

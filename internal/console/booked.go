@@ -1,7 +1,6 @@
 package console
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -21,25 +20,14 @@ type bookedView struct {
 	History []appointments.Act `json:"history"`
 }
 
-// booked lists the person's appointments and opportunities, each where it last
-// changed.
-func (s *Server) booked(ctx context.Context, personID string) ([]timelineEntry, error) {
-	var entries []timelineEntry
-	for _, kind := range []appointments.Kind{appointments.Appointment, appointments.Opportunity} {
-		items, err := s.Store.Items(ctx, store.ItemFilter{Kind: string(kind), PersonID: personID, Limit: timelineMost})
-		if err != nil {
-			return nil, err
-		}
-		for _, item := range items {
-			var told []appointments.Telling
-			if err := json.Unmarshal([]byte(item.Told), &told); err != nil {
-				return nil, fmt.Errorf("read what was told of an %s: %w", kind, err)
-			}
-			state := appointments.StateOf(told)
-			view := bookedView{ID: item.ID, Kind: item.Kind, Status: item.Standing, Title: state.Get(appointments.Title),
-				Start: optional(item.StartsAt), Stage: state.Get(appointments.Stage), History: appointments.History(kind, told)}
-			entries = append(entries, timelineEntry{At: item.ChangedAt, Kind: item.Kind, Booked: &view})
-		}
+// viewBooked says how an appointment or opportunity stands, and its history.
+func viewBooked(item store.Item) (bookedView, error) {
+	kind := appointments.Kind(item.Kind)
+	var told []appointments.Telling
+	if err := json.Unmarshal([]byte(item.Told), &told); err != nil {
+		return bookedView{}, fmt.Errorf("read what was told of an %s: %w", kind, err)
 	}
-	return entries, nil
+	state := appointments.StateOf(told)
+	return bookedView{ID: item.ID, Kind: item.Kind, Status: item.Standing, Title: state.Get(appointments.Title),
+		Start: optional(item.StartsAt), Stage: state.Get(appointments.Stage), History: appointments.History(kind, told)}, nil
 }

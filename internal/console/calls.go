@@ -1,9 +1,12 @@
 package console
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/df-middleware/dfm/internal/calls"
@@ -11,8 +14,8 @@ import (
 	"github.com/df-middleware/dfm/internal/store"
 )
 
-// callView is a call as pages and the timeline show it. It holds no address of
-// a recording.
+// callView is a call as the API, pages and the timeline show it. It holds no
+// address of a recording.
 type callView struct {
 	ID           string      `json:"id"`
 	PersonID     string      `json:"personId"`
@@ -27,17 +30,17 @@ type callView struct {
 	GHLNoteID    string      `json:"ghlNoteId"`
 	Tags         []string    `json:"tags"`
 	UpdatedAt    time.Time   `json:"updatedAt"`
-	facts        calls.Facts // for the call's own page
+	Facts        calls.Facts `json:"facts"`
 }
 
 func viewCall(c store.Call) (callView, error) {
 	v := callView{ID: c.ID, PersonID: c.PersonID, PhoneNumber: c.Phone, StartedAt: c.StartedAt, HasRecording: c.Recording != "",
 		GHLMessageID: c.GHLMessageID, GHLNoteID: c.GHLNoteID, Tags: c.Tags, UpdatedAt: c.UpdatedAt}
-	if err := json.Unmarshal(c.Facts, &v.facts); err != nil {
+	if err := json.Unmarshal(c.Facts, &v.Facts); err != nil {
 		return v, fmt.Errorf("read what is known of a call: %w", err)
 	}
-	v.Direction, v.Outcome, v.Disposition = v.facts.Get(calls.Direction), v.facts.Outcome(), v.facts.Get(calls.Disposition)
-	if talked := v.facts.Seconds(calls.Talked); talked > 0 {
+	v.Direction, v.Outcome, v.Disposition = v.Facts.Get(calls.Direction), v.Facts.Outcome(), v.Facts.Get(calls.Disposition)
+	if talked := v.Facts.Seconds(calls.Talked); talked > 0 {
 		v.Talked = talked.String()
 	}
 	return v, nil
@@ -52,6 +55,54 @@ func viewCalls(rows []store.Call) ([]callView, error) {
 		}
 	}
 	return views, nil
+}
+
+// listCalls lists calls, the newest first.
+func (s *Server) listCalls(r *http.Request) (any, error) {
+	filter := store.CallFilter{PersonID: r.URL.Query().Get("personId")}
+	var err error
+	if filter.Limit, err = limitOf(r); err != nil {
+		return nil, err
+	}
+	if filter.Phone, filter.From, filter.Until, err = communicationFilter(r); err != nil {
+		return nil, err
+	}
+	if filter.Before, err = callPlace(r.URL.Query().Get("cursor")); err != nil {
+		return nil, err
+	}
+	rows, err := s.Store.Calls(r.Context(), filter)
+	if err != nil {
+		return nil, err
+	}
+	views, err := viewCalls(rows)
+	if err != nil || len(rows) < filter.Limit {
+		return page{Data: views}, err
+	}
+	last := rows[len(rows)-1]
+	next := base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(last.StartedAt.UnixMicro(), 10) + "\n" + last.ID))
+	return page{views, &next}, nil
+}
+
+// callPlace reads the cursor of an earlier page.
+func callPlace(cursor string) (store.CallPlace, error) {
+	if cursor == "" {
+		return store.CallPlace{}, nil
+	}
+	text, err := base64.RawURLEncoding.DecodeString(cursor)
+	at, id, ok := strings.Cut(string(text), "\n")
+	micros, err2 := strconv.ParseInt(at, 10, 64)
+	if err != nil || err2 != nil || !ok {
+		return store.CallPlace{}, invalid("cursor must be the nextCursor of an earlier answer")
+	}
+	return store.CallPlace{At: time.UnixMicro(micros).UTC(), ID: id}, nil
+}
+
+func (s *Server) getCall(r *http.Request) (any, error) {
+	call, err := store.CallByID(r.Context(), s.Store, r.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	return viewCall(call)
 }
 
 // textView is a text as pages and the API show it: its words are in the event
@@ -75,6 +126,11 @@ type textView struct {
 	CreatedAt    time.Time  `json:"createdAt"`
 }
 
+func viewText(m store.Message) textView {
+	return textView{m.ID, m.PersonID, m.From, m.To, m.Direction, m.Source, m.Status, m.StatusReason, m.TellError,
+		m.TextingID, m.GHLID, m.AlowareID, m.VerityID, m.CarrierID, optional(m.OccurredAt), m.CreatedAt}
+}
+
 // listTexts lists the rows of message_mappings.
 func (s *Server) listTexts(r *http.Request) (any, error) {
 	q := r.URL.Query()
@@ -92,8 +148,7 @@ func (s *Server) listTexts(r *http.Request) (any, error) {
 	}
 	views := make([]textView, len(rows))
 	for i, m := range rows {
-		views[i] = textView{m.ID, m.PersonID, m.From, m.To, m.Direction, m.Source, m.Status, m.StatusReason, m.TellError,
-			m.TextingID, m.GHLID, m.AlowareID, m.VerityID, m.CarrierID, optional(m.OccurredAt), m.CreatedAt}
+		views[i] = viewText(m)
 	}
 	var next *string
 	if len(rows) == filter.Limit {

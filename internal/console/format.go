@@ -40,6 +40,7 @@ func functions(clock df.Clock) template.FuncMap {
 		"brief":     brief,
 		"named":     func(names map[string]string, id string) named { return named{id, names[id]} },
 		"way":       wayOf,
+		"evidence":  evidencePath,
 		"statuses":  func() []string { return []string{"success", "error", "skipped"} },
 		"moves":     namedMoves,
 		"line":      func(mine bool) SpokenLine { return SpokenLine{Mine: mine} },
@@ -121,13 +122,13 @@ func span(d time.Duration) string {
 // none of these. The chip's text says the same.
 func tone(status any) string {
 	switch fmt.Sprint(status) {
-	case "done", "success", "ok", "active", "set", "settled", "in_force", "resolved":
+	case "done", "success", "ok", "active", "set", "settled", "in_force", "resolved", "yes", "pass", "agreed":
 		return "good"
-	case "pending", "processing", "checking", "acknowledged":
+	case "pending", "processing", "checking", "acknowledged", "later", "wait":
 		return "busy"
-	case "error", "quarantined", "failed", "revoked", "unsigned", "refused", "not_written", "duplicate", "ambiguous", "blocked", "unknown_agent", "ambiguous_agent", "unknown_list", "not_applied", "critical":
+	case "error", "quarantined", "failed", "revoked", "unsigned", "refused", "not_written", "duplicate", "ambiguous", "blocked", "unknown_agent", "ambiguous_agent", "unknown_list", "not_applied", "critical", "no", "fail", "stop", "incident":
 		return "bad"
-	case "held", "ping_pong", "missing", "no_phone", "no_key", "not_retired", "expired", "both_changed", "put_back", "ends", "waiting", "braked", "unknown_stage", "unknown_sequence", "warning", "open":
+	case "held", "ping_pong", "missing", "no_phone", "no_key", "not_retired", "expired", "both_changed", "put_back", "ends", "waiting", "braked", "unknown_stage", "unknown_sequence", "warning", "open", "held_back", "conflict":
 		return "warn"
 	default:
 		return "idle"

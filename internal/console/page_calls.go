@@ -1,10 +1,8 @@
 package console
 
 import (
-	"encoding/base64"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -41,7 +39,7 @@ func (s *Server) callsPage(r *http.Request) (view, error) {
 			people = append(people, text.PersonID)
 		}
 	} else {
-		if data.Calls, next, err = s.someCalls(r); err != nil {
+		if data.Calls, next, err = listOf[callView](s.listCalls(r)); err != nil {
 			return view{}, err
 		}
 		for _, call := range data.Calls {
@@ -54,43 +52,6 @@ func (s *Server) callsPage(r *http.Request) (view, error) {
 	live := q.Get("cursor") == ""
 	data.Pager = pagerOf(r, next)
 	return view{template: "calls.html", title: "Messages and calls", section: "messages", live: live, data: data}, nil
-}
-
-// someCalls is one page of the calls that the request asks for.
-func (s *Server) someCalls(r *http.Request) ([]callView, *string, error) {
-	filter := store.CallFilter{PersonID: r.URL.Query().Get("personId"), Limit: pageRows}
-	var err error
-	if filter.Phone, filter.From, filter.Until, err = communicationFilter(r); err != nil {
-		return nil, nil, err
-	}
-	if filter.Before, err = callPlace(r.URL.Query().Get("cursor")); err != nil {
-		return nil, nil, err
-	}
-	rows, err := s.Store.Calls(r.Context(), filter)
-	if err != nil {
-		return nil, nil, err
-	}
-	views, err := viewCalls(rows)
-	if err != nil || len(rows) < pageRows {
-		return views, nil, err
-	}
-	last := rows[len(rows)-1]
-	next := base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(last.StartedAt.UnixMicro(), 10) + "\n" + last.ID))
-	return views, &next, nil
-}
-
-// callPlace reads the cursor of an earlier page.
-func callPlace(cursor string) (store.CallPlace, error) {
-	if cursor == "" {
-		return store.CallPlace{}, nil
-	}
-	text, err := base64.RawURLEncoding.DecodeString(cursor)
-	at, id, ok := strings.Cut(string(text), "\n")
-	micros, err2 := strconv.ParseInt(at, 10, 64)
-	if err != nil || err2 != nil || !ok {
-		return store.CallPlace{}, invalid("cursor must be the one of an earlier page")
-	}
-	return store.CallPlace{At: time.UnixMicro(micros).UTC(), ID: id}, nil
 }
 
 // callPageView is one call with what is known of it and what was done about it.
@@ -147,7 +108,7 @@ func (s *Server) callPage(r *http.Request) (view, error) {
 	if data.callView, err = viewCall(row); err != nil {
 		return view{}, err
 	}
-	data.Said, data.Texts = said(data.facts, saidNames()), said(data.facts, textNames())
+	data.Said, data.Texts = said(data.Facts, saidNames()), said(data.Facts, textNames())
 	if s.RecordingLink != nil && data.HasRecording {
 		data.Listen = s.RecordingLink(row.ID)
 	}

@@ -191,11 +191,7 @@ func (s *Server) personListsPage(r *http.Request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	names, err := s.namesOf(r.Context(), []string{id})
-	name := names[id]
-	if name == "" {
-		name = "Person " + short(id)
-	}
+	name, err := s.nameOf(r.Context(), id)
 	return view{template: "personlists.html", title: "Lists of " + name, section: "people", live: true, data: personListsView{e, name, Empty{
 		Title: "Nothing is decided yet", Text: "Lists are decided when the person converges. Press “Converge now” on the person's page.",
 		Link: "/people/" + url.PathEscape(id), Label: "Person"}}}, err

@@ -2,12 +2,16 @@ package console
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
+	"github.com/df-middleware/dfm/internal/converge"
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/explain"
+	"github.com/df-middleware/dfm/internal/people"
 	"github.com/df-middleware/dfm/internal/store"
 )
 
@@ -70,87 +74,136 @@ func nameIn(sides []store.Agreement) string {
 	return ""
 }
 
-// fieldRow is one field as both sides held it when they last agreed.
-type fieldRow struct {
-	Field        string
-	GHL, Aloware held
-	Same         bool
-}
-
-// held is what a side held of a field; a side may not show it at all.
-type held struct {
-	Value string
-	Known bool
-}
-
 type personPageView struct {
 	personDetail
-	Name     string
-	Changes  []changeView // merges and splits
-	Rows     []fieldRow
-	Timeline []timelineEntry
+	Name      string
+	Erasable  bool
+	Readable  bool
+	Changes   []changeView // merges and splits
+	Fields    fieldsView
+	Answers   []explain.Answer
+	Tabs      []Tab
+	Timeline  []timelineEntry
+	Pager     pager
+	ReadError string
 }
 
 func (s *Server) personPage(r *http.Request) (view, error) {
+	v, err := s.person(r, nil)
+	if errors.Is(err, store.ErrNotFound) {
+		return s.erasedPage(r)
+	}
+	return v, err
+}
+
+// person makes a person's page, with what both sides were just found to hold or,
+// without, as they last agreed.
+func (s *Server) person(r *http.Request, now *converge.View) (view, error) {
+	ctx := r.Context()
 	answer, err := s.getPerson(r)
 	if err != nil {
 		return view{}, err
 	}
-	data := personPageView{personDetail: answer.(personDetail)}
-	data.Rows = fieldRows(data.Agreed)
-	if data.Timeline, _, err = listOf[timelineEntry](s.timeline(r)); err != nil {
+	data := personPageView{personDetail: answer.(personDetail), Erasable: s.book.has("/people/{id}/erase"), Readable: s.Look != nil}
+	conflicts, err := s.Store.Conflicts(ctx, data.ID, 0, timelineConflicts)
+	if err != nil {
 		return view{}, err
 	}
-	changes, err := s.Store.PeopleChanges(r.Context(), data.ID, "", 20)
+	data.Fields = s.fieldsOf(data.personDetail, conflicts, now)
+	var next *string
+	if data.Timeline, next, err = listOf[timelineEntry](s.timeline(r)); err != nil {
+		return view{}, err
+	}
+	data.Tabs, data.Pager = timelineTabs(r), pagerOf(r, next)
+	changes, err := s.Store.PeopleChanges(ctx, data.ID, "", 20)
 	if err != nil {
 		return view{}, err
 	}
 	for _, c := range changes {
 		data.Changes = append(data.Changes, viewChange(c))
 	}
-	names, err := s.namesOf(r.Context(), []string{data.ID})
+	if s.Explain != nil {
+		if data.Answers, err = s.Explain.All(ctx, data.ID); err != nil {
+			return view{}, err
+		}
+	}
+	data.Name, err = s.nameOf(ctx, data.ID)
+	live := now == nil && r.URL.Query().Get("cursor") == ""
+	return view{template: "person.html", title: data.Name, section: "people", live: live, data: data}, err
+}
+
+// timelineConflicts is how many conflicts of a person are looked through for the
+// fields they were about.
+const timelineConflicts = 200
+
+// nameOf names one person, by id when there is no name.
+func (s *Server) nameOf(ctx context.Context, id string) (string, error) {
+	names, err := s.namesOf(ctx, []string{id})
+	if name := names[id]; name != "" {
+		return name, err
+	}
+	return "Person " + short(id), err
+}
+
+// timelineTabs are the ways to look at a timeline, by kind.
+func timelineTabs(r *http.Request) []Tab {
+	path, asked := "/people/"+url.PathEscape(r.PathValue("id")), r.URL.Query()["kind"]
+	tabs := []Tab{{Name: "All", Link: path, Current: len(asked) == 0}}
+	for _, group := range []struct {
+		name  string
+		kinds []string
+	}{
+		{"Events", []string{store.MomentEvent}}, {"Writes", []string{store.MomentSync}}, {"Conflicts", []string{store.MomentConflict}},
+		{"Texts", []string{store.MomentMessage}}, {"Calls", []string{store.MomentCall}},
+		{"Appointments", []string{store.MomentAppointment, store.MomentOpportunity}}, {"Lists", []string{store.MomentList}},
+		{"Consent", []string{store.MomentConsent, store.MomentIncident}}, {"Operators", []string{store.MomentAction, store.MomentChange}},
+	} {
+		link := path + "?" + url.Values{"kind": group.kinds}.Encode()
+		tabs = append(tabs, Tab{Name: group.name, Link: link, Current: slices.Equal(group.kinds, asked)})
+	}
+	return tabs
+}
+
+// readPerson shows what both sides hold at this moment. It changes nothing. The
+// calls count to the accounts' budgets and are not made when one is used up.
+func (s *Server) readPerson(r *http.Request) (view, error) {
+	if s.Look == nil {
+		return view{}, store.ErrNotFound
+	}
+	found, err := s.Look.Look(r.Context(), r.PathValue("id"))
+	if errors.Is(err, people.ErrNotFound) {
+		return view{}, store.ErrNotFound
+	}
+	if err == nil {
+		return s.person(r, &found)
+	}
+	var call *df.CallError
+	if !errors.As(err, &call) {
+		return view{}, err
+	}
+	v, failed := s.person(r, nil)
+	if data, ok := v.data.(personPageView); ok {
+		data.ReadError = call.Error()
+		v.data, v.live = data, false
+	}
+	return v, failed
+}
+
+type erasedView struct {
+	ID    string
+	Facts []Fact
+}
+
+// erasedPage tells of a person who was erased, as the audit log does.
+func (s *Server) erasedPage(r *http.Request) (view, error) {
+	id := r.PathValue("id")
+	row, err := s.Store.LastAction(r.Context(), "person.erase", id)
 	if err != nil {
 		return view{}, err
 	}
-	if data.Name = names[data.ID]; data.Name == "" {
-		data.Name = "Person " + short(data.ID)
-	}
-	return view{template: "person.html", title: data.Name, section: "people", live: true, data: data}, nil
+	return view{template: "erased.html", title: "Erased", section: "people", data: erasedView{id, []Fact{
+		{Name: "Erased", Value: row.At}, {Name: "By", Value: row.Actor}, {Name: "Reason", Value: row.Details["reason"]}, {Name: "Id", Value: id, Code: true}}}}, nil
 }
-
-// fieldRows lays what the sides hold side by side: the built-in fields in their
-// order, custom ones by name, tags last.
-func fieldRows(agreed map[df.Side]agreedView) []fieldRow {
-	names := df.Fields()
-	var custom []df.Field
-	for _, side := range agreed {
-		for field := range side.Fields {
-			if _, ok := field.Custom(); ok {
-				custom = append(custom, field)
-			}
-		}
-	}
-	slices.Sort(custom)
-	var rows []fieldRow
-	for _, field := range append(names, slices.Compact(custom)...) {
-		ghl, aloware := heldBy(agreed[df.SideGHL], field), heldBy(agreed[df.SideAloware], field)
-		if ghl.Known || aloware.Known {
-			rows = append(rows, fieldRow{string(field), ghl, aloware, ghl == aloware})
-		}
-	}
-	ghl, aloware := tagsOf(agreed[df.SideGHL]), tagsOf(agreed[df.SideAloware])
-	if ghl.Known || aloware.Known {
-		rows = append(rows, fieldRow{"tags", ghl, aloware, ghl == aloware})
-	}
-	return rows
-}
-
-func heldBy(side agreedView, field df.Field) held {
-	value, known := side.Fields[field]
-	return held{value, known}
-}
-
-func tagsOf(side agreedView) held { return held{strings.Join(side.Tags, ", "), side.Tags != nil} }
 
 // convergePerson asks for a convergence of the person, who is named by what the
 // sides know best.

@@ -96,6 +96,8 @@ func (s *Server) writePages(b *Book) {
 	see("/people", s.peoplePage)
 	see("/people/{id}", s.personPage)
 	change("/people/{id}/converge", s.convergePerson)
+	b.form(Viewer, "/people/{id}/read", s.readPerson)
+	see("/people/{id}/why", s.whyPage)
 	see("/mappings", s.mappingsPage)
 	see("/mappings/merge", s.mergePage)
 	see("/mappings/split", s.splitPage)

@@ -28,7 +28,8 @@ func (w *world) pagesToSee() map[string]string {
 		"conflicts": "/conflicts", "issues": "/issues", "alerts": "/alerts", "sync-log": "/sync-log", "agents": "/agents", "agent": "/agents/DANA",
 		"agent-delete": "/agents/DANA/delete", "chat": "/chat", "chat-talk": "/chat/talk", "keys": "/keys", "connections": "/connections", "audit": "/audit", "settings": "/settings",
 		"lists": "/lists", "list": "/lists/DANA/HOT", "list-delete": "/lists/DANA/HOT/delete", "list-rules": "/lists/rules", "list-rebuild": "/lists/rebuild",
-		"list-runs": "/lists/runs", "person-lists": "/people/" + w.person + "/lists", "agents-seed": "/agents/seed",
+		"list-runs": "/lists/runs", "person-lists": "/people/" + w.person + "/lists", "person-why": "/people/" + w.person + "/why?question=called",
+		"person-consent": "/people/" + w.person + "?kind=consent&kind=incident", "person-erased": "/people/" + erasedPerson, "agents-seed": "/agents/seed",
 	}
 }
 

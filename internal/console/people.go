@@ -1,10 +1,7 @@
 package console
 
 import (
-	"cmp"
-	"encoding/json"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
@@ -71,6 +68,7 @@ type agreedView struct {
 	ContactID string              `json:"contactId"`
 	Fields    map[df.Field]string `json:"fields"`
 	Tags      []string            `json:"tags"`
+	UpdatedAt *time.Time          `json:"updatedAt"` // when the sides last agreed
 }
 
 type issueView struct {
@@ -111,7 +109,7 @@ func (s *Server) getPerson(r *http.Request) (any, error) {
 	}
 	detail := personDetail{personView: viewPerson(person), Agreed: map[df.Side]agreedView{}, Issues: make([]issueView, len(issues))}
 	for _, a := range agreements {
-		detail.Agreed[a.Side] = agreedView{a.ContactID, a.Fields, a.Tags}
+		detail.Agreed[a.Side] = agreedView{a.ContactID, a.Fields, a.Tags, optional(a.UpdatedAt)}
 	}
 	for i, one := range issues {
 		detail.Issues[i] = viewIssue(one)
@@ -138,70 +136,6 @@ func (s *Server) listIssues(r *http.Request) (any, error) {
 		views[i] = viewIssue(one)
 	}
 	return page{Data: views}, nil
-}
-
-// timelineEntry is one thing that happened to a person, in any system.
-type timelineEntry struct {
-	At        time.Time       `json:"at"`
-	Kind      string          `json:"kind"` // event, sync, conflict, call, appointment, opportunity
-	Event     *eventView      `json:"event,omitempty"`
-	Sync      *syncView       `json:"sync,omitempty"`
-	Conflict  *conflictView   `json:"conflict,omitempty"`
-	Call      *callView       `json:"call,omitempty"`
-	Booked    *bookedView     `json:"booked,omitempty"`
-	Decisions json.RawMessage `json:"decisions,omitempty"`
-}
-
-// timelineMost bounds each kind of entry in a timeline.
-const timelineMost = 200
-
-// timeline shows what arrived about a person, what was done because of it, and
-// by which rule, the newest first.
-func (s *Server) timeline(r *http.Request) (any, error) {
-	ctx, id := r.Context(), r.PathValue("id")
-	if _, err := store.PersonByID(ctx, s.Store, id); err != nil {
-		return nil, err
-	}
-	events, err := s.Store.Events(ctx, store.EventFilter{EntityID: id, Limit: timelineMost})
-	if err != nil {
-		return nil, err
-	}
-	syncs, err := s.Store.SyncLog(ctx, store.SyncFilter{PersonID: id, Limit: timelineMost})
-	if err != nil {
-		return nil, err
-	}
-	conflicts, err := s.Store.Conflicts(ctx, id, 0, timelineMost)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := s.Store.Calls(ctx, store.CallFilter{PersonID: id, Limit: timelineMost})
-	if err != nil {
-		return nil, err
-	}
-	held, err := viewCalls(rows)
-	if err != nil {
-		return nil, err
-	}
-	entries, err := s.booked(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	for _, call := range held {
-		entries = append(entries, timelineEntry{At: call.StartedAt, Kind: "call", Call: &call})
-	}
-	for _, e := range events {
-		view := viewEvent(e)
-		entries = append(entries, timelineEntry{At: e.ReceivedAt, Kind: "event", Event: &view})
-	}
-	for i, view := range viewSyncs(syncs) {
-		entries = append(entries, timelineEntry{At: view.StartedAt, Kind: "sync", Sync: &view, Decisions: syncs[i].Decisions})
-	}
-	for _, c := range conflicts {
-		view := viewConflict(c)
-		entries = append(entries, timelineEntry{At: c.At, Kind: "conflict", Conflict: &view})
-	}
-	slices.SortStableFunc(entries, func(a, b timelineEntry) int { return cmp.Compare(b.At.UnixNano(), a.At.UnixNano()) })
-	return page{Data: entries}, nil
 }
 
 type conflictView struct {

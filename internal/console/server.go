@@ -12,7 +12,9 @@ import (
 
 	"github.com/df-middleware/dfm/internal/alerts"
 	"github.com/df-middleware/dfm/internal/auth"
+	"github.com/df-middleware/dfm/internal/converge"
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/explain"
 	"github.com/df-middleware/dfm/internal/lists"
 	"github.com/df-middleware/dfm/internal/store"
 )
@@ -32,6 +34,19 @@ type Syncer interface {
 	SyncContact(ctx context.Context, ghlID, alowareID, phone string) (string, error)
 	// SyncAll makes everybody converge and returns how many were asked for.
 	SyncAll(ctx context.Context) (int, error)
+}
+
+// Explainer answers why a person is, or is not, texted, called and listed.
+type Explainer interface {
+	Why(ctx context.Context, personID string, q explain.Question) (explain.Answer, error)
+	All(ctx context.Context, personID string) ([]explain.Answer, error)
+}
+
+// Looker reads a person's contacts as they are now and says what would follow.
+type Looker interface {
+	Look(ctx context.Context, personID string) (converge.View, error)
+	Compare(agreed converge.Agreed, seen map[df.Side]df.Contact) converge.Proposal
+	InForce() converge.Rules
 }
 
 // Config is what the console shows and acts on.
@@ -59,6 +74,10 @@ type Config struct {
 
 	// Lists is the desk of call lists; nil leaves its pages and routes out.
 	Lists *lists.Desk
+	// Explain answers why people are or are not contacted; nil leaves it out.
+	Explain Explainer
+	// Look reads people at both sides; nil leaves it out.
+	Look Looker
 	// ListSync says that lists are decided: ENABLE_AGENT_LIST_SYNC.
 	ListSync bool
 	Users    UserBook
@@ -156,7 +175,10 @@ func (s *Server) Register(mux *http.ServeMux) {
 	admin("GET /api/admin/people", s.listPeople)
 	admin("GET /api/admin/people/{id}", s.getPerson)
 	admin("GET /api/admin/people/{id}/timeline", s.timeline)
+	admin("GET /api/admin/people/{id}/why", s.why)
 	admin("GET /api/admin/messages", s.listTexts)
+	admin("GET /api/admin/calls", s.listCalls)
+	admin("GET /api/admin/calls/{id}", s.getCall)
 	admin("GET /api/admin/sync-log", s.listSyncLog)
 	admin("GET /api/admin/conflicts", s.listConflicts)
 	admin("GET /api/admin/audit", s.listAudit)

@@ -69,7 +69,7 @@ func newWorld(t testing.TB) *world {
 	w.console, err = console.New(console.Config{
 		Store: w.store, Sync: w, People: &people.Directory{Registry: people.Stored{Store: w.store}, Clock: w.clock.now, NewID: df.IDs(w.clock.now)}, Clock: w.clock.now, Log: log, Admin: guard.Wrap, Jobs: guard.Wrap, Guard: guard, Random: rand.Reader,
 		Connections: w.check, Keys: keys, Metrics: http.NotFoundHandler(), Version: "1.2.3", Started: w.clock.now(),
-		Decode: func(e df.Event) df.Notice { return e.Notice }, Lists: w.desk(), ListSync: true, Users: w,
+		Decode: func(e df.Event) df.Notice { return e.Notice }, Lists: w.desk(), ListSync: true, Users: w, Look: looker{w}, Explain: w.explain(),
 		Webhooks: []console.Webhook{
 			{Name: "ghl", Source: df.SourceGHL, Paths: []string{"/api/webhooks/ghl"}},
 			{Name: "aloware", Source: df.SourceAloware, Paths: []string{"/api/webhooks/aloware", "/api/integrations/aloware/webhook"}},
@@ -212,7 +212,11 @@ func (w *world) seed() {
 	w.listed(now)
 	w.must(w.store.Audit(w.t.Context(), store.AuditRow{At: now, Actor: "key:0011223344556677", Action: "event.replay", Target: w.events["done"],
 		Details: map[string]any{"reason": hostile}}))
+	w.must(w.store.Audit(w.t.Context(), store.AuditRow{At: now, Actor: "admin", Action: "person.erase", Target: erasedPerson, Details: map[string]any{"reason": hostile}}))
 }
+
+// erasedPerson is the id of somebody who is gone.
+const erasedPerson = "0197a3b2-4c5d-7e8f-9a0b-1c2d3e4f5a6b"
 
 func (w *world) id(at time.Time) string { return df.IDs(func() time.Time { return at })() }
 

@@ -35,20 +35,28 @@ func (c *Converger) Look(ctx context.Context, personID string) (View, error) {
 // that was not looked at is taken to hold what it held when both last agreed; one
 // that has never agreed leaves the proposal empty.
 func (c *Converger) Compare(agreed Agreed, seen map[df.Side]df.Contact) Proposal {
-	rules := c.Rules
-	rules.Can = map[df.Side]Ability{}
 	both := make(map[df.Side]df.Contact, len(order))
 	for _, name := range order {
-		if side := c.Sides[name]; side != nil {
-			rules.Can[name] = AbilityOf(side)
-		}
 		if contact, ok := seen[name]; ok {
 			both[name] = contact
 		} else if base, ok := agreed[name]; ok {
 			both[name] = df.Contact{ID: base.ContactID, Fields: base.Fields, Tags: base.Tags}
 		}
 	}
-	return Plan(agreed, both, rules)
+	return Plan(agreed, both, c.InForce())
+}
+
+// InForce returns the rules by which people converge, with what each side that
+// is configured can take.
+func (c *Converger) InForce() Rules {
+	rules := c.Rules
+	rules.Can = map[df.Side]Ability{}
+	for name, side := range c.Sides {
+		if side != nil {
+			rules.Can[name] = AbilityOf(side)
+		}
+	}
+	return rules
 }
 
 // Changed lists, sorted, in what a contact differs from what its side held when

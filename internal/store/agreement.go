@@ -262,16 +262,27 @@ func (s *Store) Conflicts(ctx context.Context, personID string, before int64, li
 		terms, args = append(terms, "person_id = $2"), append(args, personID)
 	}
 	args = append(args, limit)
+	return s.conflicts(ctx, strings.Join(terms, " AND ")+fmt.Sprintf(` ORDER BY seq DESC LIMIT $%d`, len(args)), args)
+}
+
+// ConflictsByID returns the conflicts with these ids, in no order.
+func (s *Store) ConflictsByID(ctx context.Context, ids ...string) ([]Conflict, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	return s.conflicts(ctx, "id IN ("+list(len(ids), 0)+")", anys(ids))
+}
+
+func (s *Store) conflicts(ctx context.Context, where string, args []any) ([]Conflict, error) {
 	var conflicts []Conflict
 	err := s.Each(ctx, `SELECT seq, id, person_id, field, kind, base, seen, chosen, value, rule, correlation_id, at
-		FROM sync_conflicts WHERE `+strings.Join(terms, " AND ")+fmt.Sprintf(` ORDER BY seq DESC LIMIT $%d`, len(args)),
-		args, func(row Row) error {
-			var k Conflict
-			err := row.Scan(&k.Seq, &k.ID, &k.PersonID, (*string)(&k.Field), &k.Kind, scanJSON(&k.Base), scanJSON(&k.Seen),
-				scanText((*string)(&k.Chosen)), scanText(&k.Value), &k.Rule, scanText(&k.CorrelationID), scanTime(&k.At))
-			conflicts = append(conflicts, k)
-			return err
-		})
+		FROM sync_conflicts WHERE `+where, args, func(row Row) error {
+		var k Conflict
+		err := row.Scan(&k.Seq, &k.ID, &k.PersonID, (*string)(&k.Field), &k.Kind, scanJSON(&k.Base), scanJSON(&k.Seen),
+			scanText((*string)(&k.Chosen)), scanText(&k.Value), &k.Rule, scanText(&k.CorrelationID), scanTime(&k.At))
+		conflicts = append(conflicts, k)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("list conflicts: %w", err)
 	}

@@ -94,6 +94,7 @@ func AppendConsent(ctx context.Context, tx Tx, events []ConsentEvent) error {
 
 // ConsentFilter selects links of the chain, in order. Zero fields select all.
 type ConsentFilter struct {
+	IDs    []string
 	Phones []string
 	From   time.Time // heard at or after
 	Until  time.Time // heard before
@@ -113,6 +114,10 @@ func ConsentEvents(ctx context.Context, q Querier, f ConsentFilter) ([]ConsentEv
 	add := func(term string, value any) {
 		args = append(args, value)
 		terms = append(terms, fmt.Sprintf(term, len(args)))
+	}
+	if len(f.IDs) > 0 {
+		terms = append(terms, "id IN ("+list(len(f.IDs), len(args))+")")
+		args = append(args, anys(f.IDs)...)
 	}
 	if len(f.Phones) > 0 {
 		terms = append(terms, "phone IN ("+list(len(f.Phones), len(args))+")")
@@ -222,16 +227,19 @@ func InsertIncident(ctx context.Context, tx Tx, i Incident) (bool, error) {
 
 // Incidents lists the incidents that nobody resolved, newest first.
 func (s *Store) Incidents(ctx context.Context, limit int) ([]Incident, error) {
+	return s.incidents(ctx, "WHERE resolved_at IS NULL ORDER BY seen_at DESC, key LIMIT $1", []any{max(1, min(limit, 1000))})
+}
+
+func (s *Store) incidents(ctx context.Context, where string, args []any) ([]Incident, error) {
 	var incidents []Incident
 	err := s.Each(ctx, `SELECT key, phone, scope, at, seen_at, out_since, source, message_id, event_id, person_id
-		FROM consent_incidents WHERE resolved_at IS NULL ORDER BY seen_at DESC, key LIMIT $1`,
-		[]any{max(1, min(limit, 1000))}, func(row Row) error {
-			var i Incident
-			err := row.Scan(&i.Key, &i.Phone, &i.Scope, scanTime(&i.At), scanTime(&i.SeenAt), scanTime(&i.OutSince),
-				&i.Source, &i.MessageID, &i.EventID, &i.PersonID)
-			incidents = append(incidents, i)
-			return err
-		})
+		FROM consent_incidents `+where, args, func(row Row) error {
+		var i Incident
+		err := row.Scan(&i.Key, &i.Phone, &i.Scope, scanTime(&i.At), scanTime(&i.SeenAt), scanTime(&i.OutSince),
+			&i.Source, &i.MessageID, &i.EventID, &i.PersonID)
+		incidents = append(incidents, i)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("list incidents: %w", err)
 	}

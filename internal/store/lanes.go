@@ -409,14 +409,21 @@ type LaneRow struct {
 	RungAt     time.Time // when its bell was last rung
 }
 
+const laneColumns = `key, queued, nudges, owner, lease_until, wake_at, rung_at`
+
+func scanLane(row Row) (LaneRow, error) {
+	var l LaneRow
+	err := row.Scan(&l.Key, &l.Queued, &l.Nudges, scanText(&l.Owner), scanTime(&l.LeaseUntil), scanTime(&l.WakeAt), scanTime(&l.RungAt))
+	return l, err
+}
+
 // LanesThatWait lists lanes that have something to do: those with the oldest bell
 // first.
 func (s *Store) LanesThatWait(ctx context.Context, limit int) ([]LaneRow, error) {
 	var lanes []LaneRow
-	err := s.Each(ctx, `SELECT key, queued, nudges, owner, lease_until, wake_at, rung_at FROM lanes WHERE queued + nudges > 0
+	err := s.Each(ctx, `SELECT `+laneColumns+` FROM lanes WHERE queued + nudges > 0
 		ORDER BY rung_at, key LIMIT $1`, []any{max(1, min(limit, 1000))}, func(row Row) error {
-		var l LaneRow
-		err := row.Scan(&l.Key, &l.Queued, &l.Nudges, scanText(&l.Owner), scanTime(&l.LeaseUntil), scanTime(&l.WakeAt), scanTime(&l.RungAt))
+		l, err := scanLane(row)
 		lanes = append(lanes, l)
 		return err
 	})
@@ -424,6 +431,27 @@ func (s *Store) LanesThatWait(ctx context.Context, limit int) ([]LaneRow, error)
 		return nil, fmt.Errorf("list lanes: %w", err)
 	}
 	return lanes, nil
+}
+
+// LaneOf returns a lane and its oldest open event, which is what is worked next.
+// Both are zero for a lane that nothing ever was in.
+func (s *Store) LaneOf(ctx context.Context, key string) (LaneRow, df.Event, error) {
+	lane, err := scanLane(s.Row(ctx, `SELECT `+laneColumns+` FROM lanes WHERE key = $1`, key))
+	if errors.Is(err, ErrNoRows) {
+		return LaneRow{}, df.Event{}, nil
+	}
+	if err != nil {
+		return lane, df.Event{}, fmt.Errorf("read lane: %w", err)
+	}
+	head, err := scanEvent(s.Row(ctx, `SELECT `+fullEvent+` FROM webhook_events WHERE lane = $1
+		AND status IN ('pending', 'processing', 'error') ORDER BY seq LIMIT 1`, key))
+	if errors.Is(err, ErrNoRows) {
+		return lane, df.Event{}, nil
+	}
+	if err != nil {
+		return lane, head, fmt.Errorf("read the head of a lane: %w", err)
+	}
+	return lane, head, nil
 }
 
 // WaitingLanes counts the lanes that have something to do.

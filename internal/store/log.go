@@ -32,6 +32,7 @@ type SyncRow struct {
 
 // SyncFilter selects lines of the sync log. Zero fields select everything.
 type SyncFilter struct {
+	IDs           []string
 	Direction     df.Direction
 	Status        string
 	EntityID      string
@@ -56,6 +57,10 @@ func (s *Store) SyncLog(ctx context.Context, f SyncFilter) ([]SyncRow, error) {
 	add("(entity_id = ? OR source_id = ? OR target_id = ?)", f.EntityID)
 	add("person_id = ?", f.PersonID)
 	add("correlation_id = ?", f.CorrelationID)
+	if len(f.IDs) > 0 {
+		terms = append(terms, "id IN ("+list(len(f.IDs), len(args))+")")
+		args = append(args, anys(f.IDs)...)
+	}
 	if f.Before > 0 {
 		args = append(args, f.Before)
 		terms = append(terms, "seq < $"+strconv.Itoa(len(args)))

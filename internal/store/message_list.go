@@ -12,6 +12,7 @@ import (
 
 // MessageFilter selects texts. Zero fields select everything.
 type MessageFilter struct {
+	IDs         []string
 	PersonID    string
 	Phone       df.Phone  // on either end
 	From, Until time.Time // kept at or after, kept before
@@ -26,6 +27,10 @@ func (s *Store) Messages(ctx context.Context, f MessageFilter) ([]Message, error
 	add := func(term string, value any) {
 		args = append(args, value)
 		terms = append(terms, strings.ReplaceAll(term, "?", "$"+strconv.Itoa(len(args))))
+	}
+	if len(f.IDs) > 0 {
+		terms = append(terms, "id IN ("+list(len(f.IDs), len(args))+")")
+		args = append(args, anys(f.IDs)...)
 	}
 	if f.PersonID != "" {
 		add("person_id = ?", f.PersonID)

@@ -17,9 +17,18 @@ func (s *Store) OpenReviews(ctx context.Context, before time.Time, key string, l
 		args = append(args, before, key)
 	}
 	args = append(args, max(1, min(limit, 1000)))
+	return s.reviews(ctx, where+` ORDER BY at DESC, key LIMIT $`+strconv.Itoa(len(args)), args)
+}
+
+// ReviewsOf lists the open questions about one person, newest first.
+func (s *Store) ReviewsOf(ctx context.Context, personID string, limit int) ([]Review, error) {
+	return s.reviews(ctx, `WHERE resolved_at IS NULL AND (person_id = $1 OR candidates LIKE $2 ESCAPE '\')
+		ORDER BY at DESC, key LIMIT $3`, []any{personID, `%"` + likeEscape(personID) + `"%`, max(1, min(limit, 1000))})
+}
+
+func (s *Store) reviews(ctx context.Context, where string, args []any) ([]Review, error) {
 	var reviews []Review
-	err := s.Each(ctx, `SELECT key, kind, person_id, side, contact_id, phone, email, candidates, at FROM people_reviews `+where+
-		` ORDER BY at DESC, key LIMIT $`+strconv.Itoa(len(args)), args, func(row Row) error {
+	err := s.Each(ctx, `SELECT key, kind, person_id, side, contact_id, phone, email, candidates, at FROM people_reviews `+where, args, func(row Row) error {
 		var r Review
 		err := row.Scan(&r.Key, &r.Kind, &r.PersonID, (*string)(&r.Side), scanText(&r.ContactID), scanText((*string)(&r.Phone)),
 			scanText(&r.Email), scanJSON(&r.Candidates), scanTime(&r.At))

@@ -38,6 +38,10 @@ func (g *Gateway) Client(cfg ClientConfig) *Client {
 	return &Client{g: g, cfg: cfg}
 }
 
+// OpenUntil returns when Verity is tried again after failing too often, as this
+// process sees it. It is zero while Verity may be called.
+func (c *Client) OpenUntil() time.Time { return c.g.host.until() }
+
 // Response is Verity's answer, whatever its status.
 type Response struct {
 	Status   int

@@ -70,6 +70,13 @@ func (b *breaker) allow(now time.Time) (wait time.Duration, ok bool) {
 	return 0, true
 }
 
+// until returns the time until which it is open, or zero.
+func (b *breaker) until() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.open
+}
+
 type result int
 
 const (

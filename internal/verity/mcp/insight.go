@@ -28,15 +28,7 @@ func (s *Server) addInsight() {
 	if s.cfg.Records == nil {
 		return
 	}
-	s.addOwn(&sdk.Tool{
-		Name: toolExplain, Title: "Explain why",
-		Description: "Tells why an event or a person is in the state it is in: failed tries, what was written where by which rule, " +
-			"what keeps a person from converging, and conflicts. Give eventId or personId.\nExample: {\"eventId\":\"…\"}",
-		InputSchema: json.RawMessage(`{"type":"object","properties":{` +
-			`"eventId":{"type":"string","minLength":1,"maxLength":200},"personId":{"type":"string","minLength":1,"maxLength":200}},` +
-			`"additionalProperties":false}`),
-		Annotations: reading("Explain why"),
-	}, s.explain)
+	s.addExplain()
 	if s.cfg.Replay != nil {
 		s.addOwn(&sdk.Tool{
 			Name: toolReplay, Title: "Try out a replay",
@@ -64,6 +56,24 @@ func (s *Server) addInsight() {
 		URI: driftURI, Name: "drift", Title: "Drift report", MIMEType: "application/json",
 		Description: "How many people differ between the systems, in which field, since when and why.",
 	}, s.readDrift)
+}
+
+// addExplain offers the explanation of an event or a person.
+func (s *Server) addExplain() {
+	says, question := "", ""
+	if s.cfg.Why != nil {
+		says = " With personId, question asks why the person is or is not texted, called or put on a call list: each condition, and the rule that decided it."
+		question = `,"question":{"type":"string","enum":["texted","called","listed"]}`
+	}
+	s.addOwn(&sdk.Tool{
+		Name: toolExplain, Title: "Explain why",
+		Description: "Tells why an event or a person is in the state it is in: failed tries, what was written where by which rule, " +
+			"what keeps a person from converging, and conflicts. Give eventId or personId." + says + "\nExample: {\"eventId\":\"…\"}",
+		InputSchema: json.RawMessage(`{"type":"object","properties":{` +
+			`"eventId":{"type":"string","minLength":1,"maxLength":200},"personId":{"type":"string","minLength":1,"maxLength":200}` + question + `},` +
+			`"additionalProperties":false}`),
+		Annotations: reading("Explain why"),
+	}, s.explain)
 }
 
 // explained is why something is as it is.
@@ -119,13 +129,21 @@ type conflictView struct {
 const explainedMost = 20
 
 func (s *Server) explain(ctx context.Context, _ Caller, arguments json.RawMessage) (any, error) {
-	var in struct{ EventID, PersonID string }
+	var in struct{ EventID, PersonID, Question string }
 	if err := json.Unmarshal(arguments, &in); err != nil {
 		return nil, err
 	}
 	switch {
 	case (in.EventID == "") == (in.PersonID == ""):
 		return nil, badRequest("Give either eventId or personId.")
+	case in.Question != "" && in.EventID != "":
+		return nil, badRequest("question is about a person: give personId.")
+	case in.Question != "":
+		answer, err := s.cfg.Why(ctx, in.PersonID, in.Question)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil, notFound("There is no person with this id.")
+		}
+		return answer, err
 	case in.EventID != "":
 		return s.explainEvent(ctx, in.EventID)
 	}

@@ -92,6 +92,32 @@ func TestAReplayIsTriedOutAndNotMade(t *testing.T) {
 	}
 }
 
+func TestWhyAPersonIsNotTextedIsTold(t *testing.T) {
+	var asked []string
+	r := newRig(t, document, func(c *Config) {
+		c.Records = noRecords{}
+		c.Why = func(_ context.Context, personID, question string) (any, error) {
+			if personID == "nobody" {
+				return nil, store.ErrNotFound
+			}
+			asked = append(asked, personID+" "+question)
+			return map[string]any{"verdict": "no"}, nil
+		}
+	})
+	session := r.connect(nil)
+	if got := call(t, session, toolExplain, `{"personId":"p1","question":"texted"}`); !strings.Contains(textOf(got), `"verdict":"no"`) {
+		t.Errorf("%s", textOf(got))
+	}
+	for _, arguments := range []string{`{"personId":"nobody","question":"texted"}`, `{"eventId":"e1","question":"texted"}`, `{"personId":"p1","question":"loved"}`} {
+		if !call(t, session, toolExplain, arguments).IsError {
+			t.Errorf("%s is answered", arguments)
+		}
+	}
+	if len(asked) != 1 || asked[0] != "p1 texted" {
+		t.Errorf("asked for %q", asked)
+	}
+}
+
 func TestDriftIsReportedToThoseWhoMaySeeRecords(t *testing.T) {
 	report := func(context.Context) (any, error) { return map[string]any{"unexplained": 7}, nil }
 	r := newRig(t, document, func(c *Config) { c.Records, c.Drift = noRecords{}, report })

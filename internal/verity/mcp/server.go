@@ -82,6 +82,9 @@ type Config struct {
 	Replay func(ctx context.Context, f store.EventFilter) (any, error)
 	// Drift makes the report of where systems differ; nil offers none.
 	Drift func(ctx context.Context) (any, error)
+	// Why tells why a person is or is not texted, called or listed; nil tells it of
+	// nobody. It returns store.ErrNotFound.
+	Why   func(ctx context.Context, personID, question string) (any, error)
 	Audit Audit // nil keeps none
 	Limit Limit // nil sets none
 	// Secret signs the state of confirmations. Instances that share it can
