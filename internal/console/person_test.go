@@ -101,7 +101,7 @@ func TestWhyIsAnsweredOnThePageAndAsJSON(t *testing.T) {
 	w.seed()
 	w.signIn()
 	at := "/people/" + w.person
-	w.has(at+"/why", "lane.free", "consent.opt_out", "upstream.verity")
+	w.has(at+"/why", "lane.blocked", "consent.opt_out", "upstream.verity")
 	w.has(at+"/why?question=listed", "breaker.ghl", "tag HOT", `href="/lists/rules"`)
 	w.has("/people/"+w.ended+"/why?question=called", "person.ended", "deleted in GHL", "<span class=\"chip bad\">no</span>")
 	admin := http.Header{"X-Df-Admin-Secret": {adminSecret}}

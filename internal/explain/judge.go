@@ -146,7 +146,7 @@ func lane(_ Question, k known) []df.Check {
 	var checks []df.Check
 	switch head := k.head; {
 	case head.ID != "" && head.Status == df.Failed:
-		detail := "the lane is blocked: an event failed " + fmt.Sprint(head.Attempts) + " times"
+		detail := fmt.Sprintf("the lane is blocked by an event that failed; tries so far: %d", head.Attempts)
 		if head.LastError != "" {
 			detail += " (" + head.LastError + ")"
 		}
@@ -163,7 +163,11 @@ func lane(_ Question, k known) []df.Check {
 		checks = append(checks, check("lane.free", df.Passes, "one event after the other", "nothing waits in the person's lane"))
 	}
 	for _, e := range k.shut {
-		checks = append(checks, check("event.quarantined", df.Note, "quarantine", "an event was put aside and is not worked: "+e.Reason, event(e.ID)))
+		detail := "an event was put aside and is not worked"
+		if e.Reason != "" {
+			detail += ": " + e.Reason
+		}
+		checks = append(checks, check("event.quarantined", df.Note, "quarantine", detail, event(e.ID)))
 	}
 	return checks
 }
