@@ -175,11 +175,11 @@ func (a *App) checkClock(ctx context.Context) (string, error) {
 	case told == 0:
 		return "no upstream told its time", nil
 	case ahead.Abs() > skewAllowed:
-		return "", caution(fmt.Sprintf("this machine's clock is %s of %s's: have it set by NTP, or signatures and tokens will be refused", apart(ahead), whose))
+		return "", caution(fmt.Sprintf("this machine's clock is %s of %s: have it set by NTP, or signatures and tokens will be refused", apart(ahead), whose))
 	case ahead.Abs() < 2*time.Second:
 		return fmt.Sprintf("agrees with %d upstreams", told), nil
 	}
-	return fmt.Sprintf("%s of %s's", apart(ahead), whose), nil
+	return fmt.Sprintf("%s of %s", apart(ahead), whose), nil
 }
 
 func apart(ahead time.Duration) string {
