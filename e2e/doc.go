@@ -11,6 +11,9 @@
 //   - settings, migrations, doctor and outages say clearly what is wrong;
 //   - SIGTERM finishes or hands back, and instances that are replaced one by one
 //     under load lose nothing and refuse nobody;
+//   - a disk that takes no more, and a PostgreSQL that is stopped under load, lose
+//     nothing that was answered;
+//   - a backup of a running server restores to what it held;
 //   - no log of any of these runs holds a secret, a phone number or an e-mail
 //     address (TestMain reads all of them at the end).
 package e2e

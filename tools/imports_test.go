@@ -23,7 +23,7 @@ const module = "github.com/df-middleware/dfm"
 var arrows = map[string][]string{
 	"cmd": {"app", "df"},
 	"app": {
-		"alerts", "aloware", "appointments", "auth", "broadcasts", "calls", "consent", "console", "converge", "df", "effects", "egress", "explain", "ghl", "inbox",
+		"alerts", "aloware", "appointments", "auth", "backup", "broadcasts", "calls", "consent", "console", "converge", "df", "effects", "egress", "explain", "ghl", "inbox",
 		"lists", "messages", "observe", "people", "queue", "reconcile", "replay", "retention", "sandbox", "store", "texting", "verity",
 	},
 
@@ -47,6 +47,7 @@ var arrows = map[string][]string{
 	"explain":      {"consent", "converge", "df", "lists", "people", "store"},
 
 	"alerts": {"df", "egress", "store"},
+	"backup": {"consent", "df", "store"},
 
 	"queue": {"df", "observe", "store"},
 	"store": {"df", "observe"},

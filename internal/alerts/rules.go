@@ -46,6 +46,7 @@ const (
 	ProbeDrift       = "drift"
 	ProbeMissed      = "missed-webhooks"
 	ProbeForwardings = "forwards"
+	ProbeBackup      = "backup"
 )
 
 // The figures that rules judge; see Tally.
@@ -93,6 +94,7 @@ func Rules() []Rule {
 		rule("drift", drift, ProbeDrift),
 		rule("missed-webhooks", missed, ProbeMissed),
 		rule("forwards-given-up", givenUp, ProbeForwardings),
+		rule("backup-overdue", overdue, ProbeBackup),
 	}
 }
 
@@ -249,6 +251,14 @@ func missed(s *Sample) []Finding {
 func givenUp(s *Sample) []Finding {
 	return one("", grade(s.GivenUp >= 20, s.GivenUp > 0),
 		fmt.Sprintf("%d webhooks could not be forwarded to Verity and were given up", s.GivenUp))
+}
+
+// overdue gives a backup half an hour to be made, in which it is tried six times.
+func overdue(s *Sample) []Finding {
+	late := s.BackupAge - s.BackupEvery
+	return one("", grade(late > max(2*s.BackupEvery, time.Hour), late > 30*time.Minute),
+		fmt.Sprintf("there has been no good backup of the database for %s, though one is due every %s; the log says why",
+			minutes(s.BackupAge), minutes(s.BackupEvery)))
 }
 
 // grade returns Critical or Warning, the worse one first, or nothing.

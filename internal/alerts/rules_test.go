@@ -76,6 +76,9 @@ func TestRulesJudgeSamples(t *testing.T) {
 		{"drift", "one person", Sample{Unexplained: 1}, " warning"},
 		{"missed-webhooks", "some", Sample{Missed: map[string]int64{"ghl": 5, "aloware": 4}}, "ghl warning"},
 		{"forwards-given-up", "one", Sample{GivenUp: 1}, " warning"},
+		{"backup-overdue", "in time", Sample{BackupAge: 24*time.Hour + 20*m, BackupEvery: 24 * time.Hour}, ""},
+		{"backup-overdue", "late", Sample{BackupAge: 24*time.Hour + 31*m, BackupEvery: 24 * time.Hour}, " warning"},
+		{"backup-overdue", "days late", Sample{BackupAge: 73 * time.Hour, BackupEvery: 24 * time.Hour}, " critical"},
 	}
 	judged := map[string]bool{}
 	for _, c := range cases {

@@ -34,6 +34,9 @@ type Sample struct {
 	Missed      map[string]int64 // changes that no webhook announced lately, by source
 	GivenUp     int64            // forwards to Verity that were given up lately
 
+	BackupAge   time.Duration // of the newest backup
+	BackupEvery time.Duration // how often one is due
+
 	known map[string]bool // by probe
 }
 

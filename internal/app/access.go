@@ -91,6 +91,7 @@ func (a *App) clerkKeys() (auth.KeySource, error) {
 		URL: url, Client: clerkClient(), Clock: a.clock, Random: mathrand.Float64, Log: a.log,
 	})
 	keys.Start()
+	a.jwks = keys
 	a.started = append(a.started, part{"clerk keys", keys.Stop})
 	return keys, nil
 }

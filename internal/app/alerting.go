@@ -54,6 +54,9 @@ func (a *App) buildAlerts() error {
 	watch.Probes = append(watch.Probes, alerts.Probe{Name: alerts.ProbeConsent, Read: a.probeConsent})
 	watch.Probes = append(watch.Probes, alerts.Probe{Name: alerts.ProbeDrift, Read: a.probeDrift},
 		alerts.Probe{Name: alerts.ProbeMissed, Read: a.probeMissed}, alerts.Probe{Name: alerts.ProbeForwardings, Read: a.probeForwards})
+	if a.keeper != nil {
+		watch.Probes = append(watch.Probes, alerts.Probe{Name: alerts.ProbeBackup, Read: a.probeBackup})
+	}
 	if address := a.config.Alerts.URL; address.Set() {
 		watch.Send = alerts.Webhook{
 			URL: address, Slack: a.config.Alerts.Slack, Console: a.config.BaseURL,

@@ -11,13 +11,13 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/df-middleware/dfm/internal/alerts"
 	"github.com/df-middleware/dfm/internal/auth"
+	"github.com/df-middleware/dfm/internal/backup"
 	"github.com/df-middleware/dfm/internal/df"
 	"github.com/df-middleware/dfm/internal/egress"
 	"github.com/df-middleware/dfm/internal/inbox"
@@ -58,10 +58,14 @@ type App struct {
 	// recordings is the way to the audio of calls.
 	recordings http.RoundTripper
 	writer     *inbox.Writer
+	inbox      *inbox.Inbox // nil without the role
 	spill      *inbox.Spill
 	queue      *queue.Queue
 	tally      *alerts.Tally
 	watch      *alerts.Watch
+	keeper     *backup.Keeper // of backups; nil when none are made
+	jwks       *auth.JWKS     // Clerk's public keys; nil when they are not fetched
+	begun      time.Time
 
 	servers []*server
 	gateway *gateway
@@ -98,8 +102,8 @@ type Options struct {
 func OpenStore(ctx context.Context, config Config, log *slog.Logger) (*store.Store, error) {
 	var engine store.Engine
 	var err error
-	if path, ok := strings.CutPrefix(config.DatabaseURL, "sqlite:"); ok {
-		engine, err = sqlite.Open(ctx, strings.TrimPrefix(path, "//"), log)
+	if path, ok := config.DatabaseFile(); ok {
+		engine, err = sqlite.Open(ctx, path, log)
 	} else {
 		engine, err = postgres.Open(ctx, config.DatabaseURL, log)
 	}
@@ -116,7 +120,7 @@ func New(ctx context.Context, config Config, options Options) (*App, error) {
 	a := &App{
 		config: config, log: options.Log, clock: options.Clock, newID: df.IDs(options.Clock), version: options.Version,
 		name: fmt.Sprintf("%s-%d-%04x", host, os.Getpid(), rand.IntN(1<<16)), metrics: observe.NewMetrics(),
-		recordings: recordingTransport(),
+		recordings: recordingTransport(), begun: options.Clock(),
 	}
 	db, err := OpenStore(ctx, config, observe.Quiet(options.Log))
 	if err != nil {
@@ -135,7 +139,7 @@ func New(ctx context.Context, config Config, options Options) (*App, error) {
 func (a *App) build() error {
 	for _, step := range []func() error{
 		a.buildTracer, a.buildTally, a.buildAuth, a.buildToken, a.buildSync, a.buildConsent, a.buildVerity, a.buildTexts, a.buildCalls,
-		a.buildBroadcasts, a.buildLists, a.buildAppointments, a.buildSweeps, a.buildReplays, a.buildInbox, a.buildQueue, a.buildGateway, a.buildWeb,
+		a.buildBroadcasts, a.buildLists, a.buildAppointments, a.buildSweeps, a.buildReplays, a.buildInbox, a.buildBackups, a.buildQueue, a.buildGateway, a.buildWeb,
 		a.buildAlerts, a.buildStatus, a.buildObservation,
 	} {
 		if err := step(); err != nil {

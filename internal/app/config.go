@@ -71,6 +71,7 @@ type Config struct {
 	Sweeps  SweepsConfig
 
 	Retention retention.Policy
+	Backup    BackupConfig
 
 	SourceOfTruth string
 	RetryLimit    int
@@ -191,6 +192,7 @@ func Load(lookup Lookup) (Config, error) {
 		Calls:         s.calls(),
 		Sweeps:        s.sweeps(),
 		Retention:     s.retention(),
+		Backup:        s.backups(),
 		MCP:           s.mcp(),
 		Chat:          s.chat(),
 		SourceOfTruth: s.oneOf("CONTACT_SOURCE_OF_TRUTH", "merge", "merge", "ghl", "aloware"),
@@ -205,6 +207,7 @@ func Load(lookup Lookup) (Config, error) {
 	if previous := s.key("DF_ENCRYPTION_KEY_PREVIOUS"); previous != nil {
 		c.OldKeys = [][]byte{previous}
 	}
+	s.backedUp(c)
 	c.Shown = s.shown
 	if len(s.problems) > 0 {
 		return c, s.problems

@@ -134,21 +134,6 @@ func (a *App) gatewayChecks(g *gateway) []verity.Check {
 	}})
 }
 
-// reach finds out whether a server answers at all, whatever it answers.
-func reach(ctx context.Context, url string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodHead, url, nil)
-	if err != nil {
-		return err
-	}
-	transport := egress.NewTransport()
-	defer transport.CloseIdleConnections()
-	response, err := transport.RoundTrip(request)
-	if err != nil {
-		return errors.New("does not answer")
-	}
-	return response.Body.Close()
-}
-
 // gatewayKeys adapts the API keys to the gateway.
 type gatewayKeys struct{ keys *auth.Keys }
 

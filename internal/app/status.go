@@ -18,6 +18,15 @@ func (a *App) buildStatus() error {
 	return nil
 }
 
+// ready tells whether requests should be sent here: the database takes writes,
+// and the last delivery could be stored.
+func (a *App) ready(ctx context.Context) error {
+	if err := a.store.Ping(ctx); err != nil || a.inbox == nil {
+		return err
+	}
+	return a.inbox.Failing()
+}
+
 // registerStatus adds health, readiness and metrics.
 func (a *App) registerStatus(mux *http.ServeMux) {
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
@@ -27,7 +36,7 @@ func (a *App) registerStatus(mux *http.ServeMux) {
 		ctx, cancel := context.WithTimeout(r.Context(), 3*time.Second)
 		defer cancel()
 		status, said := http.StatusOK, "ok"
-		if err := a.store.Ping(ctx); err != nil {
+		if err := a.ready(ctx); err != nil {
 			status, said = http.StatusServiceUnavailable, "failed"
 		}
 		writeJSON(w, status, map[string]any{"success": status == http.StatusOK, "data": map[string]any{

@@ -37,10 +37,11 @@ func (a *App) buildWeb() error {
 		return err
 	}
 	mux := http.NewServeMux()
-	inbox.New(inbox.Config{
+	a.inbox = inbox.New(inbox.Config{
 		Writer: a.writer, Spill: a.spill, Clock: a.clock, NewID: a.newID, Log: a.log,
 		DedupeWindow: a.config.DedupeWindow, Hold: a.config.Hold, Unsigned: a.config.Unsigned, Observe: a.observeWebhook,
-	}).Register(mux, routes...)
+	})
+	a.inbox.Register(mux, routes...)
 	a.registerInstallation(mux)
 	a.registerMCP(mux)
 	admin, jobs := a.guards()
@@ -51,7 +52,8 @@ func (a *App) buildWeb() error {
 	talk.Register(mux)
 	window, err := console.New(console.Config{
 		Store: a.store, Sync: a.sync, People: a.directory(), Clock: a.clock, Log: a.log, Admin: admin.Wrap, Jobs: jobs.Wrap,
-		Connections: a.Connections, Sample: a.sample, Metrics: a.metrics.Handler(), Version: a.version, Started: a.clock(),
+		Connections: a.Connections, Health: a.Health, Outward: a.outward, Ready: a.ready,
+		Sample: a.sample, Metrics: a.metrics.Handler(), Version: a.version, Started: a.clock(),
 		Explain: a.explainer(), Look: a.sync.converger, Lists: a.lists.desk, ListSync: a.config.Lists.Sync, Users: a.lists,
 		Keys: a.keys, Decode: decoderOf(routes),
 		Guard: admin, Random: rand.Reader, BaseURL: a.config.BaseURL, Webhooks: webhooksOf(routes),

@@ -28,6 +28,7 @@ func (a *App) buildQueue() error {
 		a.replaySchedule(),
 	}
 	schedules = append(schedules, a.sweepSchedule()...)
+	schedules = append(schedules, a.backupSchedule()...)
 	if a.config.Lists.Sync {
 		schedules = append(schedules, queue.Schedule{Name: "lists", Every: 5 * time.Minute, Run: a.lists.desk.Converge})
 	}

@@ -111,6 +111,17 @@ func (v *Vault) Current(sealed string) bool {
 	return ok && v.Ready() && id == v.current
 }
 
+// SealedBeginning is how many characters of a sealed value name the key that
+// sealed it; of what is sealed they say nothing.
+const SealedBeginning = len(vaultVersion) + len(".12345678.")
+
+// Knows reports whether the vault has the key of a value, and whether it is the
+// one that seals now. The beginning of the value will do.
+func (v *Vault) Knows(sealed string) (known, current bool) {
+	id, _, ok := splitSealed(sealed)
+	return ok && v.keys[id] != nil, ok && v.Ready() && id == v.current
+}
+
 func splitSealed(sealed string) (id string, body []byte, ok bool) {
 	rest, ok := strings.CutPrefix(sealed, vaultVersion+".")
 	if !ok {

@@ -122,13 +122,15 @@ func span(d time.Duration) string {
 // none of these. The chip's text says the same.
 func tone(status any) string {
 	switch fmt.Sprint(status) {
-	case "done", "success", "ok", "active", "set", "settled", "in_force", "resolved", "yes", "pass", "agreed":
+	case "done", "success", "ok", "active", "set", "settled", "in_force", "resolved", "yes", "pass", "agreed", "valid", "breaker closed":
 		return "good"
 	case "pending", "processing", "checking", "acknowledged", "later", "wait":
 		return "busy"
-	case "error", "quarantined", "failed", "revoked", "unsigned", "refused", "not_written", "duplicate", "ambiguous", "blocked", "unknown_agent", "ambiguous_agent", "unknown_list", "not_applied", "critical", "no", "fail", "stop", "incident":
+	case "error", "quarantined", "failed", "revoked", "unsigned", "refused", "not_written", "duplicate", "ambiguous", "blocked", "unknown_agent",
+		"ambiguous_agent", "unknown_list", "not_applied", "critical", "no", "fail", "stop", "incident", "breaker open":
 		return "bad"
-	case "held", "ping_pong", "missing", "no_phone", "no_key", "not_retired", "expired", "both_changed", "put_back", "ends", "waiting", "braked", "unknown_stage", "unknown_sequence", "warning", "open", "held_back", "conflict":
+	case "held", "ping_pong", "missing", "no_phone", "no_key", "not_retired", "expired", "both_changed", "put_back", "ends", "waiting", "braked",
+		"unknown_stage", "unknown_sequence", "warning", "open", "held_back", "conflict", "silent", "breaker half_open":
 		return "warn"
 	default:
 		return "idle"
@@ -142,7 +144,11 @@ func word(name any) string { return strings.ReplaceAll(fmt.Sprint(name), "_", " 
 func system(name any) string {
 	known := map[string]string{
 		"ghl": "GoHighLevel", "aloware": "Aloware", "texting": "Texting", "broadcast": "Broadcasts", "verity": "Verity",
-		"clerk": "Clerk", "database": "Database",
+		"clerk": "Clerk", "database": "Database", "schema": "Database schema", "settings": "Settings", "encryption": "Encryption key",
+		"base-url": "Public address", "clock": "Clock", "disk": "Disk", "spill": "Spilled deliveries", "backup": "Backups",
+		"ghl-scopes": "GoHighLevel scopes", "ghl-app": "GoHighLevel app", "ghl-provider": "Conversation provider",
+		"ghl-webhook-key": "GoHighLevel webhook key", "ghl-broadcasts": "Object for broadcasts", "aloware-writes": "Writes to Aloware",
+		"aloware-native": "Aloware's own integration", "verity-catalogue": "Verity's catalogue", "clerk-keys": "Clerk's public keys",
 	}
 	if full, ok := known[fmt.Sprint(name)]; ok {
 		return full

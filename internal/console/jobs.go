@@ -100,8 +100,12 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	check := Connection{Name: "database", Status: "ok"}
 	status := http.StatusOK
-	if err := s.Store.Ping(ctx); err != nil {
-		check.Status, check.Message = "failed", "the database does not answer"
+	ready := s.Ready
+	if ready == nil {
+		ready = s.Store.Ping
+	}
+	if err := ready(ctx); err != nil {
+		check.Status, check.Message = "failed", "the database does not answer, or takes no writes"
 		status = http.StatusServiceUnavailable
 	}
 	writeJSON(w, status, body{Success: status == http.StatusOK, Data: map[string]any{"checks": []Connection{check}}})

@@ -46,7 +46,7 @@ func (s *Server) overviewPage(r *http.Request) (view, error) {
 		return view{}, err
 	}
 	data := overviewView{figures: f, Failing: f.Unfinished[df.Failed], Quarantined: f.Unfinished[df.Quarantined]}
-	data.Health, data.HealthAt = s.checks.latest(r.Context(), glance)
+	data.Health, data.HealthAt = s.glances.latest(r.Context(), glance)
 	systems := trafficOf(f, data.Health)
 	for _, t := range systems {
 		data.Received += t.Received

@@ -77,10 +77,11 @@ func TestEveryPageShowsWhatItIsFor(t *testing.T) {
 		"/agents":                         {"DANA", "4711", "inactive"},
 		"/agents/DANA":                    {"Owner: Dana", "checked"},
 		"/keys":                           {"DF_MIDDLEWARE_API_KEY", "admin:read"},
-		"/connections":                    {"HTTP 401", "/api/integrations/aloware/webhook", "/leadconnector/install", "81.2 ms", "not configured"},
-		"/audit":                          {"console.sign-in", "event.replay", "key:0011223344556677"},
-		"/chat":                           {"New conversation", "wait for your approval", "Writing needs JavaScript"},
-		"/settings":                       {"WEB_PORT", "3002", "DF_ADMIN_SECRET", `<span class="chip good">set</span>`, "not set"},
+		"/connections": {"HTTP 401", "/api/integrations/aloware/webhook", "/leadconnector/install", "81.2 ms", "not configured",
+			"Two engines on one pair", "187,654", "17 of 18", "breaker open", "as the upstream asked", "never heard", "fetched when it is first needed"},
+		"/audit":    {"console.sign-in", "event.replay", "key:0011223344556677"},
+		"/chat":     {"New conversation", "wait for your approval", "Writing needs JavaScript"},
+		"/settings": {"WEB_PORT", "3002", "DF_ADMIN_SECRET", `<span class="chip good">set</span>`, "not set"},
 	} {
 		w.has(path, texts...)
 	}

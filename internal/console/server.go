@@ -19,10 +19,10 @@ import (
 	"github.com/df-middleware/dfm/internal/store"
 )
 
-// Connection is what a live check of one upstream or dependency found.
+// Connection is what a live check of one upstream, dependency or setting found.
 type Connection struct {
 	Name    string  `json:"name"`
-	Status  string  `json:"status"` // ok, failed, not_configured
+	Status  string  `json:"status"` // ok, warning, failed, not_configured
 	Message string  `json:"message,omitempty"`
 	TookMS  float64 `json:"tookMs"`
 }
@@ -60,8 +60,15 @@ type Config struct {
 	// Admin and Jobs wrap handlers that need the admin secret, or either of
 	// the two secrets.
 	Admin, Jobs func(http.Handler) http.Handler
-	// Connections checks every upstream for real.
+	// Connections checks everything for real.
 	Connections func(ctx context.Context) []Connection
+	// Health checks the systems that the overview shows, at the least cost;
+	// Connections when nil.
+	Health func(ctx context.Context) []Connection
+	// Ready tells whether requests should be sent here; the store's Ping when nil.
+	Ready func(ctx context.Context) error
+	// Outward tells how the ways out of here stand. It may be nil.
+	Outward func(ctx context.Context) (Outward, error)
 	// Sample posts a signed sample event to our own webhook route of the
 	// source, as that source would, and returns status and body of the answer.
 	Sample func(ctx context.Context, source string) (status int, body []byte, err error)
@@ -127,6 +134,7 @@ type Server struct {
 	templates   map[string]*template.Template
 	sessions    *sessions
 	checks      *checks
+	glances     *checks // of the overview
 	overview    *overview
 	pulse       *pulse
 	river       *river
@@ -138,6 +146,10 @@ func New(config Config) (*Server, error) {
 	s := &Server{
 		Config: config, sessions: newSessions(config.Clock, config.Random), crossOrigin: http.NewCrossOriginProtection(),
 		checks: &checks{clock: config.Clock, check: config.Connections}, overview: &overview{store: config.Store, clock: config.Clock, log: config.Log},
+	}
+	s.glances = s.checks
+	if config.Health != nil {
+		s.glances = &checks{clock: config.Clock, check: config.Health}
 	}
 	if base, err := url.Parse(config.BaseURL); err == nil && base.Host != "" {
 		if err := s.crossOrigin.AddTrustedOrigin(base.Scheme + "://" + base.Host); err != nil {

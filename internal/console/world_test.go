@@ -68,7 +68,7 @@ func newWorld(t testing.TB) *world {
 	var err error
 	w.console, err = console.New(console.Config{
 		Store: w.store, Sync: w, People: &people.Directory{Registry: people.Stored{Store: w.store}, Clock: w.clock.now, NewID: df.IDs(w.clock.now)}, Clock: w.clock.now, Log: log, Admin: guard.Wrap, Jobs: guard.Wrap, Guard: guard, Random: rand.Reader,
-		Connections: w.check, Keys: keys, Metrics: http.NotFoundHandler(), Version: "1.2.3", Started: w.clock.now(),
+		Connections: w.check, Outward: w.outward, Keys: keys, Metrics: http.NotFoundHandler(), Version: "1.2.3", Started: w.clock.now(),
 		Decode: func(e df.Event) df.Notice { return e.Notice }, Lists: w.desk(), ListSync: true, Users: w, Look: looker{w}, Explain: w.explain(),
 		Webhooks: []console.Webhook{
 			{Name: "ghl", Source: df.SourceGHL, Paths: []string{"/api/webhooks/ghl"}},
@@ -104,7 +104,28 @@ func (w *world) check(context.Context) []console.Connection {
 		{Name: "database", Status: "ok", Message: "sqlite", TookMS: 0.4}, {Name: "ghl", Status: "ok", Message: "location loc1", TookMS: 81.25},
 		{Name: "aloware", Status: "failed", Message: "aloware: list users: unauthorized (HTTP 401) " + hostile, TookMS: 120},
 		{Name: "verity", Status: "ok", Message: "http://127.0.0.1:3000", TookMS: 3}, {Name: "clerk", Status: "not_configured"},
+		{Name: "aloware-native", Status: "warning", Message: "Aloware's own integration is on: it made 3 contacts. Switch it off.", TookMS: 1},
 	}
+}
+
+// outward is one budget that is free and one that is held, a breaker that is
+// open, and tokens of every kind.
+func (w *world) outward(context.Context) (console.Outward, error) {
+	left := int64(187_654)
+	now := w.clock.now()
+	return console.Outward{
+		Budgets: []console.Budget{
+			{Upstream: "aloware", Account: "aloware", Limit: "2 calls in 1s, 8 at once", Most: 6, HeldUntil: now.Add(time.Hour)},
+			{Upstream: "ghl", Account: "ghl:loc1", Limit: "80 calls in 10s, 20 at once", Now: 17, Most: 18, Daily: &left, DailyAt: now},
+		},
+		Breakers: []console.Breaker{
+			{Upstream: "aloware", State: "open", Until: now.Add(time.Minute), Failures: 5, Calls: 40, Failed: 12}, {Upstream: "ghl", State: "closed", Calls: 1200},
+		},
+		Tokens: []console.Token{
+			{Name: "GoHighLevel app", State: "valid", IssuedAt: now, ExpiresAt: now.Add(time.Hour), Note: "renewed by itself"},
+			{Name: "our own for Verity", State: "missing", Note: "fetched when it is first needed"},
+		},
+	}, nil
 }
 
 // SyncContact implements console.Syncer.

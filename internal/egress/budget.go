@@ -48,6 +48,20 @@ func Next(state State, now time.Time, limit Limit, class Class) (State, time.Dur
 	return state, 0
 }
 
+// Free returns how many Ordinary calls may go out at once now, and how many may
+// after a pause. Next would grant exactly so many.
+func Free(state State, now time.Time, limit Limit) (free, most int) {
+	if limit.Calls <= 0 || limit.Per <= 0 {
+		return limit.Burst, limit.Burst
+	}
+	at, interval, share := now.UnixMicro(), limit.interval(), limit.share(Ordinary)
+	if state.HeldUntil > at {
+		return 0, int(share)
+	}
+	tat := max(min(state.TAT, at+int64(max(limit.Burst, 1))*interval), at)
+	return int(max(0, at+share*interval-tat) / interval), int(share)
+}
+
 // Held returns the state with a hold until the given time. It never shortens one.
 func (s State) Held(until time.Time) State {
 	s.HeldUntil = max(s.HeldUntil, until.UnixMicro())

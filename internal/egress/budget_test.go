@@ -165,3 +165,27 @@ func BenchmarkNext(b *testing.B) {
 		state, _ = Next(state, epoch.Add(time.Duration(i)*time.Millisecond), limit, Class(i&1))
 	}
 }
+
+// What is shown as free is what Next grants, no more and no less.
+func TestFreeIsWhatNextGrants(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		limit := drawLimit(t)
+		now := epoch
+		state := State{TAT: now.UnixMicro() + rapid.Int64Range(-60_000_000, 60_000_000).Draw(t, "tat")}
+		if rapid.IntRange(0, 9).Draw(t, "held") == 0 {
+			state = state.Held(now.Add(time.Second))
+		}
+		free, most := Free(state, now, limit)
+		granted := 0
+		for {
+			next, wait := Next(state, now, limit, Ordinary)
+			if wait > 0 {
+				break
+			}
+			state, granted = next, granted+1
+		}
+		if free != granted || free > most {
+			t.Fatalf("%d of %d are free, and Next grants %d", free, most, granted)
+		}
+	})
+}

@@ -79,6 +79,10 @@ func New(options Options) *Client {
 // Breaker returns the state of the upstream's circuit breaker.
 func (c *Client) Breaker() BreakerStatus { return c.options.Breaker.Status() }
 
+// Budget returns the account whose budget the client's calls use, and our own
+// ceiling for it.
+func (c *Client) Budget() (account string, limit Limit) { return c.options.Account, c.options.Limit }
+
 // Do makes the call once. An answer of any status but 408, 429 and 5xx is
 // returned as it is, redirects included, since they are not followed. Everything
 // else is a *df.CallError:

@@ -45,7 +45,7 @@ type Inbox struct {
 
 // New returns an inbox.
 func New(config Config) *Inbox {
-	return &Inbox{config: config, down: outage{log: config.Log}}
+	return &Inbox{config: config, down: outage{log: config.Log, clock: config.Clock}}
 }
 
 // Register adds the routes to the mux.
@@ -224,17 +224,42 @@ func (in *Inbox) spill(route Route, d store.Delivery) answer {
 	return answer{Success: true, Status: "accepted", EventID: d.Event.ID, code: http.StatusOK, result: "spilled"}
 }
 
+// failingFor is how long a failure to store says that the next delivery would
+// fare no better. Whoever sends us nothing while we are not ready must come to
+// try again.
+const failingFor = 10 * time.Second
+
+// ErrFailing is returned by Failing.
+var ErrFailing = errors.New("inbox: deliveries cannot be stored")
+
+// Failing returns ErrFailing while deliveries cannot be stored. A full disk takes
+// a small write and refuses a large one, so only deliveries can tell.
+func (in *Inbox) Failing() error {
+	in.down.mu.Lock()
+	defer in.down.mu.Unlock()
+	if in.down.on && in.config.Clock().Sub(in.down.last) < failingFor {
+		return ErrFailing
+	}
+	return nil
+}
+
 // outage says once that the store is gone, and once that it is back.
 type outage struct {
-	log *slog.Logger
-	mu  sync.Mutex
-	on  bool
+	log   *slog.Logger
+	clock df.Clock
+	mu    sync.Mutex
+	on    bool
+	last  time.Time // when it last failed
 }
 
 func (o *outage) begin(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.on || errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.Canceled) {
+		return
+	}
+	o.last = o.clock()
+	if o.on {
 		return
 	}
 	o.on = true

@@ -130,6 +130,29 @@ func boundedMethod(method string) string {
 	return "other"
 }
 
+// WatchBackups adds a gauge for the age of the newest backup. Where there is none
+// yet, there is no gauge.
+func (m *Metrics) WatchBackups(last func() (time.Time, error), clock df.Clock) {
+	m.registry.MustRegister(&ageCollector{last: last, clock: clock,
+		desc: prometheus.NewDesc("dfm_backup_age_seconds", "Time since the newest backup that was made and verified.", nil, nil)})
+}
+
+type ageCollector struct {
+	last  func() (time.Time, error)
+	clock df.Clock
+	desc  *prometheus.Desc
+}
+
+// Describe implements prometheus.Collector.
+func (c *ageCollector) Describe(to chan<- *prometheus.Desc) { to <- c.desc }
+
+// Collect implements prometheus.Collector.
+func (c *ageCollector) Collect(to chan<- prometheus.Metric) {
+	if at, err := c.last(); err == nil && !at.IsZero() {
+		to <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, max(0, c.clock().Sub(at).Seconds()))
+	}
+}
+
 // WatchBacklog adds gauges for the events that wait and the age of the oldest.
 func (m *Metrics) WatchBacklog(backlog Backlog, clock df.Clock) {
 	m.registry.MustRegister(&backlogCollector{

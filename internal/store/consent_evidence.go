@@ -46,7 +46,13 @@ func LockChain(ctx context.Context, tx Tx) (seq int64, hash string, err error) {
 
 // ChainHead returns the number and the hash of the chain's last link.
 func (s *Store) ChainHead(ctx context.Context) (seq int64, hash string, err error) {
-	err = s.Row(ctx, `SELECT seq, hash FROM consent_chain WHERE name = 'main'`).Scan(&seq, &hash)
+	return ChainHead(ctx, s)
+}
+
+// ChainHead returns the number and the hash of the chain's last link, as q sees
+// it.
+func ChainHead(ctx context.Context, q Querier) (seq int64, hash string, err error) {
+	err = q.Row(ctx, `SELECT seq, hash FROM consent_chain WHERE name = 'main'`).Scan(&seq, &hash)
 	if err != nil {
 		return 0, "", fmt.Errorf("read chain of evidence: %w", err)
 	}

@@ -138,6 +138,23 @@ func (s *Store) Migrations(ctx context.Context) ([]Migration, error) {
 	return known, nil
 }
 
+// SchemaVersion returns the newest migration that is applied, without writing
+// anything, and ErrSchemaTooNew with it when this release does not know it.
+func (s *Store) SchemaVersion(ctx context.Context) (int, error) {
+	var newest int
+	if err := s.Row(ctx, "SELECT coalesce(max(version), 0) FROM dfm_migrations").Scan(&newest); err != nil {
+		return 0, fmt.Errorf("read migration state: %w", err)
+	}
+	known, err := s.known()
+	if err != nil {
+		return newest, err
+	}
+	if newest > known[len(known)-1].Version {
+		return newest, ErrSchemaTooNew
+	}
+	return newest, nil
+}
+
 // known lists the embedded migrations of this engine, oldest first.
 func (s *Store) known() ([]Migration, error) {
 	names, err := fs.Glob(migrations.Files, "*."+s.Name()+".up.sql")

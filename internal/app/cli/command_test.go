@@ -46,7 +46,7 @@ func TestWrongUseIsTwoAndSaysWhatToDo(t *testing.T) {
 		{}, {"bake"}, {"serve", "now"}, {"serve", "--nope"}, {"migrate"}, {"migrate", "sideways"}, {"catalog"}, {"catalog", "lint"},
 		{"keys", "rotate"}, {"keys", "list", "id"}, {"export"}, {"mcp", "x"},
 		{"export", "people", "--format", "csv"}, {"export", "verify"}, {"erase"}, {"erase", "--yes", "id"},
-		{"drift", "x"}, {"replay"}, {"replay", "--source", "ghl", "x"}, {"replay", "--from", "yesterday"},
+		{"backup"}, {"backup", "verify"}, {"backup", "create", "x"}, {"drift", "x"}, {"replay"}, {"replay", "--source", "ghl", "x"}, {"replay", "--from", "yesterday"},
 	} {
 		if got := run(t, map[string]string{"DATABASE_URL": "sqlite:" + filepath.Join(t.TempDir(), "x.db")}, args...); got.code != exitUsage {
 			t.Errorf("%v: %+v", args, got)

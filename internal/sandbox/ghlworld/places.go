@@ -17,6 +17,7 @@ func (w *World) routePlaces() {
 	w.route("get user", "GET", "/users/{id}", crm, w.getUser)
 	w.route("search opportunities", "GET", "/opportunities/search", crm, w.searchOpportunities)
 	w.route("list pipelines", "GET", "/opportunities/pipelines", crm, w.listPipelines)
+	w.route("get object", "GET", "/objects/{key}", crm, w.getObject)
 	w.route("search records", "POST", "/objects/{key}/records/search", crm, w.searchRecords)
 	w.route("create record", "POST", "/objects/{key}/records", crm, w.postRecord)
 	w.route("get record", "GET", "/objects/{key}/records/{id}", crm, w.getRecord)

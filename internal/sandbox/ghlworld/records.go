@@ -17,6 +17,31 @@ func (w *World) object(c *call) (string, *failure) {
 	return key, nil
 }
 
+// properties are those of the object for broadcasts, which an administrator makes
+// by hand.
+var properties = []string{
+	"broadcast_id", "broadcast_name", "channel", "sent_at", "recipients", "sent", "delivered", "pending", "failed", "responses",
+	"appointments_set", "delivery_rate", "response_rate", "failure_rate", "conversion_rate",
+}
+
+// getObject shows what an object is made of.
+func (w *World) getObject(c *call) (int, any, *failure) {
+	key, f := w.object(c)
+	if f != nil {
+		return 0, nil, f
+	}
+	if f := w.reach(c, c.r.URL.Query().Get("locationId")); f != nil {
+		return 0, nil, f
+	}
+	fields := []map[string]any{}
+	if c.r.URL.Query().Get("fetchProperties") == "true" {
+		for _, name := range properties {
+			fields = append(fields, map[string]any{"name": name, "fieldKey": key + "." + name, "dataType": "TEXT", "objectKey": key})
+		}
+	}
+	return http.StatusOK, map[string]any{"cache": false, "object": map[string]any{"key": key, "type": "USER_DEFINED"}, "fields": fields}, nil
+}
+
 func (w *World) record(c *call) (*Record, *failure) {
 	key, f := w.object(c)
 	if f != nil {

@@ -38,6 +38,10 @@ type Engine struct {
 	log   *slog.Logger
 	path  string
 	lock  *os.File // held while this process owns the file, nil otherwise
+
+	ping    sync.Mutex // guards what follows; one Ping at a time
+	pinged  time.Time  // when the last one was; zero for never
+	pingErr error
 }
 
 var _ store.Engine = (*Engine)(nil)
@@ -82,8 +86,7 @@ func connect(path, mode string, conns int) (*sql.DB, error) {
 	if mode == "ro" {
 		params["_pragma"] = []string{"busy_timeout(10000)", "query_only(ON)", "cache_size(-8000)"}
 	}
-	file := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: params.Encode()}
-	db, err := sql.Open("sqlite", file.String())
+	db, err := sql.Open("sqlite", address(path, params))
 	if err != nil {
 		return nil, fmt.Errorf("open SQLite file %s: %w", path, err)
 	}
@@ -96,18 +99,47 @@ func connect(path, mode string, conns int) (*sql.DB, error) {
 // Name returns "sqlite".
 func (e *Engine) Name() string { return "sqlite" }
 
-// Ping tells whether the file can be read and written.
+// pingFor is how long the answer of a Ping stands. Whoever may ask without proof,
+// as for readiness, cannot keep the disk busy by it.
+const pingFor = time.Second
+
+// Ping tells whether the file can be read and written, by writing: a disk that is
+// full, or was made read-only, still reads well.
 func (e *Engine) Ping(ctx context.Context) error {
+	e.ping.Lock()
+	defer e.ping.Unlock()
+	if !e.pinged.IsZero() && time.Since(e.pinged) < pingFor {
+		return e.pingErr
+	}
+	err := e.tryPing(ctx)
+	if ctx.Err() == nil { // who gave up has learned nothing
+		e.pinged, e.pingErr = time.Now(), err
+	}
+	return err
+}
+
+func (e *Engine) tryPing(ctx context.Context) error {
 	var one int
 	if err := e.read.QueryRowContext(ctx, "SELECT 1 FROM sqlite_master LIMIT 1").Scan(&one); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("ping SQLite: %w", err)
+	}
+	if e.write == e.read { // opened for reading only
+		return nil
+	}
+	// A number of the file that nobody uses; setting it to what it is commits
+	// one page.
+	if _, err := e.write.ExecContext(ctx, "PRAGMA user_version = 0"); err != nil {
+		return fmt.Errorf("ping SQLite: the file cannot be written: %w", err)
 	}
 	return nil
 }
 
 // Close closes all connections; the write-ahead log is folded in by SQLite.
 func (e *Engine) Close() error {
-	err := errors.Join(e.read.Close(), e.write.Close())
+	err := e.read.Close()
+	if e.write != e.read {
+		err = errors.Join(err, e.write.Close())
+	}
 	if e.lock != nil {
 		err = errors.Join(err, e.lock.Close())
 	}
