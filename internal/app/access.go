@@ -53,10 +53,39 @@ func (a *App) guards() (admin, jobs *auth.Guard) {
 		a.log.Warn("a request without the right secret was refused", "guard", f.Guard, "held", f.Held)
 	}
 	return auth.NewGuard(auth.GuardConfig{
-			Name: "admin", Doors: []auth.Door{adminDoor}, Readers: a.keys, Brake: brake, OnFailure: refused,
+			Name: "admin", Doors: []auth.Door{adminDoor}, Readers: a.keys, Brake: brake, Remote: a.remote, OnFailure: refused,
 		}), auth.NewGuard(auth.GuardConfig{
-			Name: "jobs", Doors: []auth.Door{jobsDoor, adminDoor}, Brake: brake, OnFailure: refused,
+			Name: "jobs", Doors: []auth.Door{jobsDoor, adminDoor}, Brake: brake, Remote: a.remote, OnFailure: refused,
 		})
+}
+
+// users returns the users of the console. What an address may guess is bounded
+// together with what it may guess of the secrets.
+func (a *App) users(addresses *auth.Brake) *auth.Users {
+	return &auth.Users{
+		Store: a.store, Passwords: auth.NewPasswords(auth.DefaultHashParams(), rand.Reader), Clock: a.clock, NewID: a.newID,
+		Addresses: addresses, Accounts: auth.NewBrake(a.clock),
+	}
+}
+
+// clerkUser returns what says for which user of Clerk's a session token speaks, or
+// nil when Clerk is not configured. Machines do not sign in, nor does support that
+// acts in somebody's name.
+func (a *App) clerkUser() func(context.Context, string) (string, error) {
+	verifier := a.gateway.verifier
+	if verifier == nil {
+		return nil
+	}
+	return func(ctx context.Context, token string) (string, error) {
+		id, err := verifier.Verify(ctx, token, auth.SessionOnly)
+		if err != nil {
+			return "", err
+		}
+		if id.Actor != "" {
+			return "", auth.ErrInvalidToken
+		}
+		return id.Subject, nil
+	}
 }
 
 // verifier returns what checks the Clerk tokens of callers, or nil when Clerk is

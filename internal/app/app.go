@@ -18,6 +18,7 @@ import (
 	"github.com/df-middleware/dfm/internal/alerts"
 	"github.com/df-middleware/dfm/internal/auth"
 	"github.com/df-middleware/dfm/internal/backup"
+	"github.com/df-middleware/dfm/internal/console"
 	"github.com/df-middleware/dfm/internal/df"
 	"github.com/df-middleware/dfm/internal/egress"
 	"github.com/df-middleware/dfm/internal/inbox"
@@ -69,7 +70,8 @@ type App struct {
 
 	servers []*server
 	gateway *gateway
-	started []part // what was started, in order
+	window  *console.Server // nil without the web app
+	started []part          // what was started, in order
 	leaving atomic.Bool
 	cancel  context.CancelFunc
 	running sync.WaitGroup

@@ -226,7 +226,7 @@ func kindAsked(r *http.Request) appointments.Kind {
 }
 
 // registerAppointments adds what the admin API shows of them.
-func (a *App) registerAppointments(mux *http.ServeMux, admin func(http.Handler) http.Handler) {
+func (a *App) registerAppointments(mux *routes, admin func(http.Handler) http.Handler) {
 	for pattern, kind := range map[string]appointments.Kind{
 		"GET /api/admin/appointments":  appointments.Appointment,
 		"GET /api/admin/opportunities": appointments.Opportunity,

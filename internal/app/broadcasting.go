@@ -105,7 +105,7 @@ func (v verityBroadcasts) Figures(ctx context.Context, broadcastID string) (broa
 }
 
 // registerBroadcasts adds what the admin API shows of broadcasts.
-func (a *App) registerBroadcasts(mux *http.ServeMux, admin func(http.Handler) http.Handler) {
+func (a *App) registerBroadcasts(mux *routes, admin func(http.Handler) http.Handler) {
 	for pattern, h := range map[string]func(*http.Request) (any, error){
 		"GET /api/admin/broadcasts":               a.listBroadcasts,
 		"GET /api/admin/broadcasts/{id}":          a.getBroadcast,

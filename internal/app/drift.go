@@ -130,7 +130,7 @@ func Drift(ctx context.Context, config Config, options Options) (report DriftRep
 }
 
 // registerDrift adds what the admin API shows of sweeps, and how one is asked for.
-func (a *App) registerDrift(mux *http.ServeMux, admin func(http.Handler) http.Handler) {
+func (a *App) registerDrift(mux *routes, admin func(http.Handler) http.Handler) {
 	handle := func(pattern string, h func(*http.Request) (any, error)) {
 		mux.Handle(pattern, admin(a.answering(pattern, h)))
 	}

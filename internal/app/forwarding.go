@@ -89,7 +89,7 @@ func (a *App) forwardOne(ctx context.Context, id string) error {
 }
 
 // registerForwards adds what the admin API shows of forwards.
-func (a *App) registerForwards(mux *http.ServeMux, admin func(http.Handler) http.Handler) {
+func (a *App) registerForwards(mux *routes, admin func(http.Handler) http.Handler) {
 	for pattern, h := range map[string]func(*http.Request) (any, error){
 		"GET /api/admin/forwards":             a.listForwards,
 		"POST /api/admin/forwards/{id}/retry": a.retryForward,

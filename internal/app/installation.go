@@ -142,7 +142,7 @@ func tokenOf(row store.OAuthToken) ghl.Token {
 // registerInstallation adds the two routes through which an administrator
 // connects GHL. They need no secret of ours: who may connect is decided at GHL,
 // for which location by our settings, and the state is signed and used once.
-func (a *App) registerInstallation(mux *http.ServeMux) {
+func (a *App) registerInstallation(mux *routes) {
 	installed := a.sync.install
 	mux.HandleFunc("GET /leadconnector/install", func(w http.ResponseWriter, r *http.Request) {
 		if installed == nil {

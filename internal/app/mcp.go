@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -106,7 +105,7 @@ func (a *App) newMCP(g *gateway) (*mcpServer, error) {
 }
 
 // registerMCP puts the MCP server into the web app.
-func (a *App) registerMCP(mux *http.ServeMux) {
+func (a *App) registerMCP(mux *routes) {
 	door := mcp.Door{
 		Authenticate: mcpDoor{a.keys, a.gateway.verifier, a.config.MCP}.authenticate,
 		BaseURL:      a.config.BaseURL, Origins: a.config.CORSOrigins,

@@ -81,7 +81,7 @@ func (a *App) buildObservation() error {
 	if a.config.Observe.Address == "" {
 		return nil
 	}
-	mux := http.NewServeMux()
+	mux := newRoutes()
 	a.registerStatus(mux)
 	admin, _ := a.guards()
 	registerProfiles(mux, admin.Wrap)
@@ -91,7 +91,7 @@ func (a *App) buildObservation() error {
 
 // registerProfiles adds Go's profiles behind the admin secret: they show what
 // the program holds in memory.
-func registerProfiles(mux *http.ServeMux, admin func(http.Handler) http.Handler) {
+func registerProfiles(mux *routes, admin func(http.Handler) http.Handler) {
 	for path, h := range map[string]http.HandlerFunc{
 		"/debug/pprof/": pprof.Index, "/debug/pprof/cmdline": pprof.Cmdline, "/debug/pprof/profile": pprof.Profile,
 		"/debug/pprof/symbol": pprof.Symbol, "/debug/pprof/trace": pprof.Trace,

@@ -15,7 +15,7 @@ import (
 
 // registerOptOuts adds what the admin API shows of consent: the registry, the
 // evidence, which systems know, and what should not have happened.
-func (a *App) registerOptOuts(mux *http.ServeMux, admin func(http.Handler) http.Handler) {
+func (a *App) registerOptOuts(mux *routes, admin func(http.Handler) http.Handler) {
 	handle := func(pattern string, h func(*http.Request) (any, error)) {
 		mux.Handle(pattern, admin(a.answering(pattern, h)))
 	}

@@ -50,7 +50,7 @@ func (a *App) replayOnDemand(ctx context.Context) {
 }
 
 // registerReplays adds the routes of bulk replays.
-func (a *App) registerReplays(mux *http.ServeMux, admin func(http.Handler) http.Handler) {
+func (a *App) registerReplays(mux *routes, admin func(http.Handler) http.Handler) {
 	handle := func(pattern string, h func(*http.Request) (any, error)) {
 		mux.Handle(pattern, admin(a.answering(pattern, h)))
 	}

@@ -72,7 +72,7 @@ func eraser(s *store.Store, clock df.Clock) *retention.Eraser {
 }
 
 // registerErasure adds the erasure of a person.
-func (a *App) registerErasure(mux *http.ServeMux, admin func(http.Handler) http.Handler) {
+func (a *App) registerErasure(mux *routes, admin func(http.Handler) http.Handler) {
 	const pattern = "POST /api/admin/people/{id}/erase"
 	mux.Handle(pattern, admin(a.answering(pattern, a.erasePerson)))
 }

@@ -12,7 +12,7 @@ func (a *App) buildStatus() error {
 	if a.config.Has(RoleWeb) || a.config.Has(RoleGateway) {
 		return nil
 	}
-	mux := http.NewServeMux()
+	mux := newRoutes()
 	a.registerStatus(mux)
 	a.servers = append(a.servers, &server{name: "status", address: a.config.WebAddress(), handler: mux})
 	return nil
@@ -28,7 +28,7 @@ func (a *App) ready(ctx context.Context) error {
 }
 
 // registerStatus adds health, readiness and metrics.
-func (a *App) registerStatus(mux *http.ServeMux) {
+func (a *App) registerStatus(mux *routes) {
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]any{"success": true, "data": map[string]string{"status": "ok", "version": a.version}})
 	})

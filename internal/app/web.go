@@ -36,7 +36,7 @@ func (a *App) buildWeb() error {
 	if err != nil {
 		return err
 	}
-	mux := http.NewServeMux()
+	mux := newRoutes()
 	a.inbox = inbox.New(inbox.Config{
 		Writer: a.writer, Spill: a.spill, Clock: a.clock, NewID: a.newID, Log: a.log,
 		DedupeWindow: a.config.DedupeWindow, Hold: a.config.Hold, Unsigned: a.config.Unsigned, Observe: a.observeWebhook,
@@ -56,7 +56,8 @@ func (a *App) buildWeb() error {
 		Sample: a.sample, Metrics: a.metrics.Handler(), Version: a.version, Started: a.clock(),
 		Explain: a.explainer(), Look: a.sync.converger, Lists: a.lists.desk, ListSync: a.config.Lists.Sync, Users: a.lists,
 		Keys: a.keys, Decode: decoderOf(routes),
-		Guard: admin, Random: rand.Reader, BaseURL: a.config.BaseURL, Webhooks: webhooksOf(routes),
+		Guard: admin, Accounts: a.users(admin.Brake), Clerk: a.clerkUser(), ClerkOrigins: a.config.Clerk.AuthorizedParties,
+		Random: rand.Reader, BaseURL: a.config.BaseURL, Webhooks: webhooksOf(routes),
 		RecordingLink: a.recordingLink, InstallPath: a.installPath(), Settings: a.effective(),
 		Features: []func(*console.Book){a.driftPages, a.optOutPages, a.flowPages, a.erasePages},
 		Chat:     consoleChat{talk, chatDoor{config: a.config.MCP}},
@@ -64,6 +65,7 @@ func (a *App) buildWeb() error {
 	if err != nil {
 		return err
 	}
+	a.window = window
 	window.Register(mux)
 	registerProfiles(mux, admin.Wrap)
 	a.registerOptOuts(mux, admin.Wrap)

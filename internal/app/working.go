@@ -71,6 +71,9 @@ func (a *App) prune(ctx context.Context) error {
 	if _, err := a.store.PruneDedupe(ctx, now); err != nil {
 		return err
 	}
+	if _, err := a.store.PruneConsoleSessions(ctx, now); err != nil {
+		return err
+	}
 	if err := a.pruneAlerts(ctx); err != nil {
 		return err
 	}

@@ -52,8 +52,8 @@ func eachDatabase(t *testing.T, test func(t *testing.T, databaseURL string)) {
 	}
 }
 
-// build makes the whole program in this process, connected to the world.
-func build(t testing.TB, world *sandbox.World, databaseURL string, clock func() time.Time, more map[string]string) *App {
+// settingsOf are the settings of a program that is connected to the world.
+func settingsOf(t testing.TB, world *sandbox.World, databaseURL string, more map[string]string) map[string]string {
 	t.Helper()
 	env, err := world.Env()
 	if err != nil {
@@ -66,6 +66,12 @@ func build(t testing.TB, world *sandbox.World, databaseURL string, clock func() 
 		"RECONCILE_INTERVAL": "0", // sweeps are called for
 	})
 	maps.Copy(env, more)
+	return env
+}
+
+// configOf reads settings.
+func configOf(t testing.TB, env map[string]string) Config {
+	t.Helper()
 	config, err := Load(func(name string) (string, bool) {
 		value, ok := env[name]
 		return value, ok
@@ -73,6 +79,13 @@ func build(t testing.TB, world *sandbox.World, databaseURL string, clock func() 
 	if err != nil {
 		t.Fatal(err)
 	}
+	return config
+}
+
+// build makes the whole program in this process, connected to the world.
+func build(t testing.TB, world *sandbox.World, databaseURL string, clock func() time.Time, more map[string]string) *App {
+	t.Helper()
+	config := configOf(t, settingsOf(t, world, databaseURL, more))
 	log := slog.New(slog.DiscardHandler)
 	if testing.Verbose() {
 		log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))

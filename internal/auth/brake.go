@@ -54,6 +54,29 @@ func (b *Brake) Attempt(remote string, compare func() bool) (ok bool, held time.
 	return false, 0
 }
 
+// Spend takes one try from the address ahead of a comparison that is too slow to
+// be made under the brake's lock. Whoever turns out to be right calls restore and
+// has it back. While the address is held, nothing is taken and held says for how
+// long.
+func (b *Brake) Spend(remote string) (restore func(), held time.Duration) {
+	key := addressKey(remote)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	spent, _ := b.spent.get(key)
+	if held := spent.take(b.clock(), brakeEvery, brakeTries); held > 0 {
+		return func() {}, held
+	}
+	b.spent.put(key, spent)
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if spent, ok := b.spent.get(key); ok {
+			spent.full = spent.full.Add(-brakeEvery)
+			b.spent.put(key, spent)
+		}
+	}, 0
+}
+
 // addressKey names the network that one guesser is likely to control.
 func addressKey(remote string) string {
 	host := remote

@@ -2,6 +2,9 @@ package auth
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -98,6 +101,18 @@ func (g *Guard) Admit(r *http.Request) (actor string, err error) {
 // console's sign-in form. Its errors are those of Admit.
 func (g *Guard) Check(remote, secret string) (actor string, err error) {
 	return g.check(remote, func(Door) string { return secret })
+}
+
+// Bind returns a text that stays the same for as long as the guard's secrets do,
+// and tells nothing about them to anybody who does not have the key. What somebody
+// got by showing a secret is bound to it by this, and ends with it.
+func (g *Guard) Bind(key string) string {
+	mac := hmac.New(sha256.New, []byte(key))
+	for _, door := range g.Doors {
+		sum := sha256.Sum256([]byte(door.Secret.Reveal()))
+		mac.Write(sum[:])
+	}
+	return hex.EncodeToString(mac.Sum(nil))
 }
 
 // readable reports whether the request shows an API key where a key suffices.

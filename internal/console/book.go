@@ -7,34 +7,19 @@ import (
 	"net/http"
 	"path"
 	"strings"
+
+	"github.com/df-middleware/dfm/internal/auth"
 )
 
-// Role says how much somebody who is signed in may do. Each role may do what the
-// one before it may.
-type Role string
+// Role says how much somebody who is signed in may do.
+type Role = auth.Role
 
 // The roles, from the least to the most.
 const (
-	Viewer   Role = "viewer"   // reads every page but those of the administrators
-	Operator Role = "operator" // works: replays, resolves, merges, repairs
-	Admin    Role = "admin"    // also keys, users, settings
+	Viewer   = auth.Viewer
+	Operator = auth.Operator
+	Admin    = auth.Admin
 )
-
-// Roles lists all roles, the least first.
-func Roles() []Role { return []Role{Viewer, Operator, Admin} }
-
-func (r Role) rank() int {
-	for i, one := range Roles() {
-		if one == r {
-			return i
-		}
-	}
-	return -1
-}
-
-// allows reports whether the role may do what needs the other one. An unknown
-// role may do nothing.
-func (r Role) allows(needs Role) bool { return r.rank() >= 0 && r.rank() >= needs.rank() }
 
 // Page is what a feature outside of this package shows: the data for one of its
 // templates, or the place to go to after a change.
@@ -97,6 +82,22 @@ func (b *Book) Templates(folder fs.FS) { b.folder = append(b.folder, folder) }
 // named group. The known pages need none.
 func (b *Book) Entry(group, section, link, name string) {
 	b.extra[group] = append(b.extra[group], menuItem{section: section, link: link, name: name})
+}
+
+// Route is one address of the console and who gets through.
+type Route struct {
+	Pattern string
+	Needs   Role // the least role that it answers
+	Open    bool // answers without a session
+}
+
+// Routes lists all addresses of the console, those of features among them.
+func (s *Server) Routes() []Route {
+	routes := make([]Route, len(s.book.routes))
+	for i, r := range s.book.routes {
+		routes[i] = Route{r.pattern, r.needs, r.open}
+	}
+	return routes
 }
 
 // ActorOf returns who is signed in at the browser that sent the request, for the

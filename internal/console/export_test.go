@@ -5,15 +5,6 @@ import (
 	"testing"
 )
 
-// Patterns lists the patterns of all pages, for the test that visits them.
-func (s *Server) Patterns() []string {
-	var patterns []string
-	for _, r := range s.book.routes {
-		patterns = append(patterns, r.pattern)
-	}
-	return patterns
-}
-
 // Listened waits until the pulse has looked once, so that what is done next is a
 // change to it.
 func (s *Server) Listened(t *testing.T) {

@@ -207,8 +207,8 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 		case topics := <-one.changed:
 			going = say("event: changed\ndata: " + topics + "\n\n")
 		case <-beat.C:
-			_, signedIn := s.sessions.find(id)
-			going = signedIn && say(": still here\n\n")
+			_, signedIn, err := s.sessions.find(r.Context(), id)
+			going = signedIn && err == nil && say(": still here\n\n")
 		case <-one.gone:
 			return
 		case <-end.C:

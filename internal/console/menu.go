@@ -69,7 +69,7 @@ func (b *Book) menuFor(role Role, section string, w waiting) []Group {
 		group := Group{Name: g.name}
 		for _, item := range append(g.items, b.extra[g.name]...) {
 			needs, there := b.see[item.link]
-			if !there || !role.allows(needs) {
+			if !there || !role.Allows(needs) {
 				continue
 			}
 			one := entry{Link: item.link, Name: item.name, Current: item.section == section}

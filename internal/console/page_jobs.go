@@ -111,7 +111,7 @@ func (v *river) stop() {
 // from a page of ours, and is audited.
 func (s *Server) riverPages(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		if who := visitorOf(r); !who.role.allows(Operator) || s.crossOrigin.Check(r) != nil || r.Header.Get("Content-Type") != "application/json" {
+		if who := visitorOf(r); !who.role.Allows(Operator) || s.crossOrigin.Check(r) != nil || r.Header.Get("Content-Type") != "application/json" {
 			s.fail(w, r, auth.ErrForbidden)
 			return
 		}

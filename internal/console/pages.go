@@ -51,6 +51,7 @@ type screen struct {
 	Title, Section, Template string
 	Actor, CSRF, Notice      string
 	Role                     Role
+	Named                    bool // whether the reader is a user, with a password of his own
 	Version                  string
 	Live                     bool
 	Watch                    string
@@ -60,7 +61,7 @@ type screen struct {
 
 // May reports whether the reader may do what the named role may. Templates ask it
 // before they offer a button; the route asks again.
-func (s screen) May(role Role) bool { return s.Role.allows(role) }
+func (s screen) May(role Role) bool { return s.Role.Allows(role) }
 
 // route is one address of the console.
 type route struct {
@@ -71,7 +72,7 @@ type route struct {
 }
 
 // registerPages adds the pages of the console to the mux.
-func (s *Server) registerPages(mux *http.ServeMux) {
+func (s *Server) registerPages(mux Mux) {
 	for _, r := range s.book.routes {
 		h := r.handler
 		if !r.open {
@@ -126,6 +127,7 @@ func (s *Server) writePages(b *Book) {
 	adminSees("/keys/{id}/{action}", s.confirmKey)
 	adminChanges("/keys", s.makeKey)
 	adminChanges("/keys/{id}/{action}", s.changeKey)
+	s.writeUserPages(b)
 	see("/jobs", s.jobsPage)
 	change("/jobs/ring", s.ringFromPage)
 	b.serve(riverPath+"/", Viewer, http.HandlerFunc(s.riverPages))
@@ -142,6 +144,7 @@ func (s *Server) writePages(b *Book) {
 	b.serve("GET /live", Viewer, http.HandlerFunc(s.live))
 	b.open("GET /sign-in", s.signInPage)
 	b.open("POST /sign-in", s.signIn)
+	b.open("POST /sign-in/clerk", s.signInByClerk)
 	b.open("GET /static/{file}", s.static)
 	for _, add := range s.Features {
 		add(b)
@@ -179,7 +182,11 @@ func (s *Server) signedIn(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		protect(w)
 		id := s.cookie(r)
-		one, ok := s.sessions.find(id)
+		one, ok, err := s.sessions.find(r.Context(), id)
+		if err != nil {
+			s.failPage(w, r, err)
+			return
+		}
 		if !ok {
 			s.turnAway(w, r)
 			return
@@ -192,7 +199,7 @@ func (s *Server) signedIn(next http.Handler) http.Handler {
 // needing lets those pass whose role is enough.
 func (s *Server) needing(role Role, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if has := visitorOf(r).role; !has.allows(role) {
+		if has := visitorOf(r).role; !has.Allows(role) {
 			s.failPage(w, r, &df.Error{Code: "FORBIDDEN", Status: http.StatusForbidden,
 				Message: "Your role, " + string(has) + ", does not allow this. It takes the role " + string(role) + "."})
 			return
@@ -232,12 +239,20 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, f show) {
 	}
 	if v.redirect != "" {
 		if v.notice != "" {
-			s.sessions.say(visitorOf(r).id, v.notice)
+			s.leave(r, v.notice)
 		}
 		http.Redirect(w, r, v.redirect, http.StatusSeeOther)
 		return
 	}
 	s.render(w, r, http.StatusOK, v)
+}
+
+// leave leaves a notice for the browser's next page. What it tells of is done, so
+// that it cannot be left is no failure.
+func (s *Server) leave(r *http.Request, notice string) {
+	if err := s.sessions.say(r.Context(), visitorOf(r).id, notice); err != nil {
+		s.Log.Warn("a notice of the console is lost", "error", err)
+	}
 }
 
 // failPage says what went wrong in words that hold nothing of our inside.
@@ -266,14 +281,17 @@ func (s *Server) nothingHere(*http.Request) (view, error) {
 func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, v view) {
 	who := visitorOf(r)
 	around := screen{
-		Title: v.title, Section: v.section, Template: v.template, Actor: who.actor, CSRF: who.csrf, Role: who.role,
+		Title: v.title, Section: v.section, Template: v.template, Actor: nameOf(who.actor), CSRF: who.csrf, Role: who.role, Named: who.user != "",
 		Version: s.Version, Live: v.live, Watch: v.watch, Data: v.data,
 	}
 	refresh := r.Header.Get("If-None-Match")
 	if who.actor != "" {
 		around.Menu = s.book.menuFor(who.role, v.section, s.overview.waiting(r.Context()))
 		if refresh == "" {
-			around.Notice = s.sessions.hear(who.id)
+			var err error
+			if around.Notice, err = s.sessions.hear(r.Context(), who.id, who.notice); err != nil {
+				s.Log.Warn("a notice of the console is lost", "error", err)
+			}
 		}
 	}
 	var out bytes.Buffer

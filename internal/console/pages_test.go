@@ -30,6 +30,7 @@ func (w *world) pagesToSee() map[string]string {
 		"lists": "/lists", "list": "/lists/DANA/HOT", "list-delete": "/lists/DANA/HOT/delete", "list-rules": "/lists/rules", "list-rebuild": "/lists/rebuild",
 		"list-runs": "/lists/runs", "person-lists": "/people/" + w.person + "/lists", "person-why": "/people/" + w.person + "/why?question=called",
 		"person-consent": "/people/" + w.person + "?kind=consent&kind=incident", "person-erased": "/people/" + erasedPerson, "agents-seed": "/agents/seed",
+		"users": "/users", "user": "/users/" + w.robin.ID, "user-disable": "/users/" + w.robin.ID + "/disable", "password": "/password",
 	}
 }
 
@@ -79,9 +80,11 @@ func TestEveryPageShowsWhatItIsFor(t *testing.T) {
 		"/keys":                           {"DF_MIDDLEWARE_API_KEY", "admin:read"},
 		"/connections": {"HTTP 401", "/api/integrations/aloware/webhook", "/leadconnector/install", "81.2 ms", "not configured",
 			"Two engines on one pair", "187,654", "17 of 18", "breaker open", "as the upstream asked", "never heard", "fetched when it is first needed"},
-		"/audit":    {"console.sign-in", "event.replay", "key:0011223344556677"},
-		"/chat":     {"New conversation", "wait for your approval", "Writing needs JavaScript"},
-		"/settings": {"WEB_PORT", "3002", "DF_ADMIN_SECRET", `<span class="chip good">set</span>`, "not set"},
+		"/audit":               {"console.sign-in", "event.replay", "key:0011223344556677"},
+		"/chat":                {"New conversation", "wait for your approval", "Writing needs JavaScript"},
+		"/users":               {"Robin", "robin@example.test", "operator", "never", "Add a user"},
+		"/users/" + w.robin.ID: {"robin@example.test", "Set a password"},
+		"/settings":            {"WEB_PORT", "3002", "DF_ADMIN_SECRET", `<span class="chip good">set</span>`, "not set"},
 	} {
 		w.has(path, texts...)
 	}
@@ -274,13 +277,15 @@ func TestStaticFilesHaveTheirTypes(t *testing.T) {
 // adminRoutes finds the routes of the JSON API in the source, so that one added
 // tomorrow is tested too.
 func adminRoutes(t *testing.T) []string {
-	source, err := os.ReadFile("server.go")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var routes []string
-	for _, found := range regexp.MustCompile(`(?:admin|jobs)\("((?:GET|POST|PUT|DELETE) [^"]+)"`).FindAllStringSubmatch(string(source), -1) {
-		routes = append(routes, found[1])
+	for _, file := range []string{"server.go", "users.go"} {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range regexp.MustCompile(`(?:admin|jobs)\("((?:GET|POST|PUT|PATCH|DELETE) [^"]+)"`).FindAllStringSubmatch(string(source), -1) {
+			routes = append(routes, found[1])
+		}
 	}
 	if len(routes) < 25 {
 		t.Fatalf("found %d routes of the API: the test looks at the wrong thing", len(routes))
@@ -294,7 +299,10 @@ func TestNothingAnswersWithoutASecretOrSession(t *testing.T) {
 	w.seed()
 	fill := strings.NewReplacer("{id}", w.events["done"], "{key}", "DANA", "{agentKey}", "DANA", "{action}", "replay", "{file}", "console.css", "{source}", "ghl", "{$}", "")
 	open := []string{"GET /sign-in", "GET /static/{file}"}
-	pages := w.console.Patterns()
+	var pages []string
+	for _, r := range w.console.Routes() {
+		pages = append(pages, r.Pattern)
+	}
 	if len(pages) < 25 {
 		t.Fatalf("only %d pages", len(pages))
 	}
@@ -309,7 +317,7 @@ func TestNothingAnswersWithoutASecretOrSession(t *testing.T) {
 			if got.status != http.StatusOK {
 				t.Errorf("%s answers %d", pattern, got.status)
 			}
-		case pattern == "POST /sign-in":
+		case pattern == "POST /sign-in", pattern == "POST /sign-in/clerk":
 			if got.status != http.StatusForbidden || len(got.header["Set-Cookie"]) > 1 {
 				t.Errorf("%s answers %d", pattern, got.status)
 			}

@@ -91,6 +91,13 @@ type Config struct {
 
 	// Guard judges the admin secret of the sign-in form.
 	Guard *auth.Guard
+	// Accounts are the users who may sign in by name.
+	Accounts *auth.Users
+	// Clerk returns for which user of Clerk's a session token speaks, when it is
+	// good. Nil when Clerk is not configured.
+	Clerk func(ctx context.Context, token string) (clerkUserID string, err error)
+	// ClerkOrigins are the origins whose pages may send a token of Clerk's by form.
+	ClerkOrigins []string
 	// Random makes session ids and form tokens: crypto/rand.Reader.
 	Random io.Reader
 	// BaseURL is our public address without a trailing slash, or "".
@@ -144,13 +151,14 @@ type Server struct {
 // New returns a console.
 func New(config Config) (*Server, error) {
 	s := &Server{
-		Config: config, sessions: newSessions(config.Clock, config.Random), crossOrigin: http.NewCrossOriginProtection(),
+		Config: config, crossOrigin: http.NewCrossOriginProtection(),
 		checks: &checks{clock: config.Clock, check: config.Connections}, overview: &overview{store: config.Store, clock: config.Clock, log: config.Log},
 	}
 	s.glances = s.checks
 	if config.Health != nil {
 		s.glances = &checks{clock: config.Clock, check: config.Health}
 	}
+	s.sessions = &sessions{store: config.Store, guard: config.Guard, clock: config.Clock, random: config.Random}
 	if base, err := url.Parse(config.BaseURL); err == nil && base.Host != "" {
 		if err := s.crossOrigin.AddTrustedOrigin(base.Scheme + "://" + base.Host); err != nil {
 			return nil, fmt.Errorf("trust our own address: %w", err)
@@ -172,8 +180,13 @@ func (s *Server) Stop() {
 	s.river.stop()
 }
 
+// Mux is what routes are added to, as to http.ServeMux.
+type Mux interface {
+	Handle(pattern string, handler http.Handler)
+}
+
 // Register adds all routes to the mux.
-func (s *Server) Register(mux *http.ServeMux) {
+func (s *Server) Register(mux Mux) {
 	admin := func(pattern string, h handler) { mux.Handle(pattern, s.Admin(s.reply(h))) }
 	jobs := func(pattern string, h handler) { mux.Handle(pattern, s.Jobs(s.reply(h))) }
 
@@ -211,6 +224,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 	admin("GET /api/admin/verify-connections", s.connections)
 
 	s.registerMappings(admin)
+	s.registerUsers(admin)
 
 	jobs("GET /api/jobs/process-pending", s.processPending)
 	jobs("POST /api/jobs/process-pending", s.processPending)

@@ -1,49 +1,63 @@
 package console
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
-	"sync"
+	"strings"
 	"time"
 
+	"github.com/df-middleware/dfm/internal/auth"
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/store"
 )
 
-// How long a sign-in lasts, and how many there may be at once. The oldest ends
-// when there would be more.
+// How long a sign-in lasts, and how many there may be at once: in all, and of one
+// user. The oldest ends when there would be more.
 const (
 	sessionTime = 12 * time.Hour
 	sessionMost = 1000
+	sessionEach = 100
 )
 
 // session is one signed-in browser.
 type session struct {
+	user    string // id; "" for whoever showed the admin secret
 	actor   string
 	role    Role
 	csrf    string // stands in every form, so that no other site can send one
-	began   time.Time
 	expires time.Time
 	notice  string // said once, on the next page
 }
 
-// sessions are the browsers that are signed in at this process. Only a hash of
-// what the cookie holds is kept: a dump of the memory signs nobody in.
+// sessions are the browsers that are signed in. They are in the database, so they
+// hold on every instance, and what becomes of a user counts from the next request
+// on. Only a hash of what the cookie holds is kept: a copy of the database signs
+// nobody in.
 type sessions struct {
+	store  *store.Store
+	guard  *auth.Guard
 	clock  df.Clock
 	random io.Reader
-
-	mu   sync.Mutex
-	byID map[[sha256.Size]byte]*session
 }
 
-func newSessions(clock df.Clock, random io.Reader) *sessions {
-	return &sessions{clock: clock, random: random, byID: map[[sha256.Size]byte]*session{}}
+// entrant is who may begin a session.
+type entrant struct {
+	user  string // "" for whoever showed the admin secret
+	epoch int64
+	actor string
+	role  Role
 }
 
-// begin signs a browser in and returns what its cookie holds.
-func (s *sessions) begin(actor string) (string, error) {
+func entrantOf(u auth.User) entrant { return entrant{u.ID, u.Epoch(), u.Actor(), u.Role} }
+
+// begin signs a browser in, writes that into the audit log, and returns what its
+// cookie holds.
+func (s *sessions) begin(ctx context.Context, who entrant, details map[string]any) (string, error) {
 	id, err := token(s.random)
 	if err != nil {
 		return "", err
@@ -53,75 +67,73 @@ func (s *sessions) begin(actor string) (string, error) {
 		return "", err
 	}
 	now := s.clock()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.makeRoom(now)
-	s.byID[sha256.Sum256([]byte(id))] = &session{actor: actor, role: Admin, csrf: csrf, began: now, expires: now.Add(sessionTime)}
-	return id, nil
+	row := store.ConsoleSession{ID: sessionKeyOf(id), UserID: who.user, Epoch: who.epoch, Actor: who.actor, Role: string(who.role), CSRF: csrf,
+		Proof: s.proof(who.user, id), BeganAt: now, ExpiresAt: now.Add(sessionTime)}
+	line := store.AuditRow{At: now, Actor: who.actor, Action: "console.sign-in", Target: "console", Details: details}
+	return id, s.store.BeginConsoleSession(ctx, row, store.SessionBounds{Each: sessionEach, All: sessionMost}, line)
 }
 
-// makeRoom forgets what has expired, and the oldest session when there are too
-// many.
-func (s *sessions) makeRoom(now time.Time) {
-	var oldest [sha256.Size]byte
-	var began time.Time
-	for key, one := range s.byID {
-		if !now.Before(one.expires) {
-			delete(s.byID, key)
-			continue
-		}
-		if began.IsZero() || one.began.Before(began) {
-			oldest, began = key, one.began
-		}
+// proof binds a session without a user to the admin secret: another secret in the
+// settings ends it.
+func (s *sessions) proof(user, id string) string {
+	if user != "" {
+		return ""
 	}
-	if len(s.byID) >= sessionMost {
-		delete(s.byID, oldest)
-	}
+	return s.guard.Bind(id)
 }
 
-// find returns a copy of the session that the cookie names, and whether there is
-// one that has not expired.
-func (s *sessions) find(id string) (session, bool) {
+// find returns the session that the cookie names, and whether there is one that
+// is still worth something.
+func (s *sessions) find(ctx context.Context, id string) (session, bool, error) {
 	if id == "" {
-		return session{}, false
+		return session{}, false, nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	one, ok := s.byID[sha256.Sum256([]byte(id))]
-	if !ok || !s.clock().Before(one.expires) {
-		return session{}, false
+	row, err := s.store.ConsoleSession(ctx, sessionKeyOf(id), s.clock())
+	if errors.Is(err, store.ErrNotFound) {
+		return session{}, false, nil
 	}
-	return *one, true
+	if err != nil {
+		return session{}, false, err
+	}
+	if !auth.Equal(row.Proof, s.proof(row.UserID, id)) {
+		return session{}, false, nil
+	}
+	return session{user: row.UserID, actor: row.Actor, role: Role(row.Role), csrf: row.CSRF, expires: row.ExpiresAt, notice: row.Notice}, true, nil
 }
 
 // say leaves a notice for the browser's next page.
-func (s *sessions) say(id, notice string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if one, ok := s.byID[sha256.Sum256([]byte(id))]; ok {
-		one.notice = notice
-	}
+func (s *sessions) say(ctx context.Context, id, notice string) error {
+	return s.store.SayAtConsole(ctx, sessionKeyOf(id), notice)
 }
 
-// hear returns the notice that waits, once.
-func (s *sessions) hear(id string) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	one, ok := s.byID[sha256.Sum256([]byte(id))]
-	if !ok {
-		return ""
+// hear takes the notice that the session was found with, and returns it unless
+// another page has.
+func (s *sessions) hear(ctx context.Context, id, notice string) (string, error) {
+	if notice == "" {
+		return "", nil
 	}
-	notice := one.notice
-	one.notice = ""
-	return notice
+	if mine, err := s.store.HearAtConsole(ctx, sessionKeyOf(id), notice); !mine || err != nil {
+		return "", err
+	}
+	return notice, nil
 }
 
 // end signs the browser out.
-func (s *sessions) end(id string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.byID, sha256.Sum256([]byte(id)))
+func (s *sessions) end(ctx context.Context, id string) error {
+	if id == "" {
+		return nil
+	}
+	return s.store.EndConsoleSession(ctx, sessionKeyOf(id))
 }
+
+// sessionKeyOf is under which key a session is kept.
+func sessionKeyOf(id string) string {
+	sum := sha256.Sum256([]byte(id))
+	return hex.EncodeToString(sum[:])
+}
+
+// nameOf is the actor as people read it.
+func nameOf(actor string) string { return strings.TrimPrefix(actor, "user:") }
 
 // token makes 256 random bits in a form that fits cookies and forms.
 func token(random io.Reader) (string, error) {

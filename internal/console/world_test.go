@@ -28,25 +28,30 @@ import (
 
 // The secrets of the tests. None may ever be in a page.
 const (
-	adminSecret = "admin-secret-of-the-tests"
-	envKey      = "gateway-key-of-the-tests"
-	hostile     = `<script>alert("x")</script>`
+	adminSecret  = "admin-secret-of-the-tests"
+	envKey       = "gateway-key-of-the-tests"
+	verityOrigin = "https://verity.example.test"
+	userPassword = "password-of-the-tests"
+	hostile      = `<script>alert("x")</script>`
 )
 
 // world is a console over a store, and a browser without JavaScript.
 type world struct {
 	*httptest.Server
-	t       testing.TB
-	store   *store.Store
-	console *console.Server
-	talked  *talked
-	clock   *clock
-	syncs   atomic.Int64
-	checked atomic.Int64
-	browser *http.Client
-	csrf    string
+	t        testing.TB
+	store    *store.Store
+	console  *console.Server
+	accounts *auth.Users
+	clerk    map[string]string // user of Clerk's by token
+	talked   *talked
+	clock    *clock
+	syncs    atomic.Int64
+	checked  atomic.Int64
+	browser  *http.Client
+	csrf     string
 
 	person, ended string
+	robin         auth.User         // an operator
 	events        map[string]string // id by mark
 }
 
@@ -65,9 +70,12 @@ func newWorld(t testing.TB) *world {
 		Limiter: auth.NewLimiter(stored, w.clock.now, log), Rate: auth.Rate{PerMinute: 600, Burst: 100}})
 	guard := auth.NewGuard(auth.GuardConfig{Name: "admin", Brake: auth.NewBrake(w.clock.now), Readers: keys,
 		Doors: []auth.Door{{Actor: "admin", Header: auth.AdminHeader, Secret: adminSecret}}})
+	w.accounts = &auth.Users{Store: w.store, Passwords: auth.NewPasswords(auth.HashParams{MemoryKiB: 64, Passes: 1, Lanes: 1}, rand.Reader),
+		Clock: w.clock.now, NewID: df.IDs(w.clock.now), Addresses: guard.Brake, Accounts: auth.NewBrake(w.clock.now)}
 	var err error
 	w.console, err = console.New(console.Config{
 		Store: w.store, Sync: w, People: &people.Directory{Registry: people.Stored{Store: w.store}, Clock: w.clock.now, NewID: df.IDs(w.clock.now)}, Clock: w.clock.now, Log: log, Admin: guard.Wrap, Jobs: guard.Wrap, Guard: guard, Random: rand.Reader,
+		Accounts: w.accounts, Clerk: w.vouch, ClerkOrigins: []string{verityOrigin},
 		Connections: w.check, Outward: w.outward, Keys: keys, Metrics: http.NotFoundHandler(), Version: "1.2.3", Started: w.clock.now(),
 		Decode: func(e df.Event) df.Notice { return e.Notice }, Lists: w.desk(), ListSync: true, Users: w, Look: looker{w}, Explain: w.explain(),
 		Webhooks: []console.Webhook{
@@ -96,6 +104,37 @@ func (w *world) newBrowser() *http.Client {
 		w.t.Fatal(err)
 	}
 	return &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// vouch says whose token of Clerk's it is.
+func (w *world) vouch(_ context.Context, token string) (string, error) {
+	if subject, ok := w.clerk[token]; ok {
+		return subject, nil
+	}
+	return "", auth.ErrInvalidToken
+}
+
+// user adds a user of the console and returns the id.
+func (w *world) user(name string, role console.Role) auth.User {
+	w.t.Helper()
+	u, err := w.accounts.Create(auth.WithActor(w.t.Context(), "admin"), auth.NewUser{Name: name, Email: strings.ToLower(name) + "@example.test", Role: role, Password: userPassword})
+	w.must(err)
+	return u
+}
+
+// signInAs signs a browser of the user's own in.
+func (w *world) signInAs(u auth.User) {
+	w.t.Helper()
+	w.browser = w.newBrowser()
+	if got := w.trySignIn(u.Email, userPassword); got.status != http.StatusSeeOther {
+		w.t.Fatalf("%s signs in: %d %.300s", u.Name, got.status, got.body)
+	}
+	w.csrf = tokenIn(w.t, w.get("/agents").body)
+}
+
+func (w *world) trySignIn(email, password string) answer {
+	w.t.Helper()
+	return w.do(http.MethodPost, "/sign-in", url.Values{"csrf": {tokenIn(w.t, w.get("/sign-in").body)}, "email": {email}, "secret": {password}}, nil)
 }
 
 func (w *world) check(context.Context) []console.Connection {
@@ -216,6 +255,7 @@ func (w *world) seed() {
 	now := w.clock.now().UTC()
 	w.person, w.ended = w.id(now), w.id(now.Add(time.Millisecond))
 	w.people(now)
+	w.robin = w.user("Robin", console.Operator)
 	for i, mark := range []string{"done", "skipped", "error", "quarantined", "pending", "hostile", "binary"} {
 		w.event(mark, now.Add(-time.Duration(i)*73*time.Minute))
 	}

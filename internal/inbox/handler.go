@@ -48,8 +48,13 @@ func New(config Config) *Inbox {
 	return &Inbox{config: config, down: outage{log: config.Log, clock: config.Clock}}
 }
 
+// Mux is what routes are added to, as to http.ServeMux.
+type Mux interface {
+	Handle(pattern string, handler http.Handler)
+}
+
 // Register adds the routes to the mux.
-func (in *Inbox) Register(mux *http.ServeMux, routes ...Route) {
+func (in *Inbox) Register(mux Mux, routes ...Route) {
 	for _, route := range routes {
 		handler := in.handler(route)
 		for _, path := range route.Paths {

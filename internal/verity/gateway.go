@@ -99,6 +99,7 @@ type Gateway struct {
 	proxy    *httputil.ReverseProxy
 	ready    *readiness
 	buffers  sync.Pool
+	routes   map[string]http.HandlerFunc
 }
 
 // New returns a gateway, or an error that says what is wrong with the
@@ -130,7 +131,7 @@ func New(cfg Config) (*Gateway, error) {
 	for _, origin := range cfg.CORSOrigins {
 		g.origins[strings.TrimSuffix(strings.TrimSpace(origin), "/")] = true
 	}
-	g.proxy = g.newProxy()
+	g.proxy, g.routes = g.newProxy(), g.table()
 	return g, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/df-middleware/dfm/internal/df"
@@ -32,22 +33,38 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	secure(w.Header())
-	switch path {
-	case routeCall, routeCall + "/":
-		g.serveVerity(w, r)
-	case routeHealth:
-		g.only(w, r, g.serveHealth)
-	case routeReady:
-		g.only(w, r, g.ready.serve)
-	case routeMetric:
-		if g.cfg.Metrics == nil {
-			g.refuseRequest(w, notFound)
-			return
-		}
-		g.only(w, r, g.cfg.Metrics.ServeHTTP)
-	default:
+	serve, there := g.routes[path]
+	if !there {
 		g.refuseRequest(w, notFound)
+		return
 	}
+	serve(w, r)
+}
+
+// table is what the gateway answers at, path by path; the proxy's paths are all
+// that begin with its own.
+func (g *Gateway) table() map[string]http.HandlerFunc {
+	routes := map[string]http.HandlerFunc{
+		routeCall: g.serveVerity, routeCall + "/": g.serveVerity,
+		routeHealth: g.readers(g.serveHealth), routeReady: g.readers(g.ready.serve),
+	}
+	if g.cfg.Metrics != nil {
+		routes[routeMetric] = g.readers(g.cfg.Metrics.ServeHTTP)
+	}
+	return routes
+}
+
+// Routes lists what the gateway answers at, as patterns of http.ServeMux.
+func (g *Gateway) Routes() []string {
+	patterns := []string{routeProxy + "/"}
+	for path := range g.routes {
+		if strings.HasSuffix(path, "/") {
+			path += "{$}"
+		}
+		patterns = append(patterns, path)
+	}
+	slices.Sort(patterns)
+	return patterns
 }
 
 var notFound = refuse(http.StatusNotFound, "NOT_FOUND", "there is nothing here; calls go to POST /api/verity")
@@ -63,13 +80,15 @@ func (g *Gateway) serveVerity(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// only passes GET and HEAD on.
-func (g *Gateway) only(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		g.wrongMethod(w, "GET, HEAD")
-		return
+// readers passes GET and HEAD on.
+func (g *Gateway) readers(serve http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			g.wrongMethod(w, "GET, HEAD")
+			return
+		}
+		serve(w, r)
 	}
-	serve(w, r)
 }
 
 func (g *Gateway) wrongMethod(w http.ResponseWriter, allowed string) {

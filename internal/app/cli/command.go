@@ -49,7 +49,7 @@ func (e usageError) Error() string { return string(e) }
 func commands() []command {
 	return []command{
 		serveCommand(), mcpCommand(), demoCommand(), sandboxCommand(), migrateCommand(), doctorCommand(), catalogCommand(),
-		keysCommand(), exportCommand(), backupCommand(), eraseCommand(), driftCommand(), replayCommand(), healthCommand(), versionCommand(),
+		keysCommand(), usersCommand(), exportCommand(), backupCommand(), eraseCommand(), driftCommand(), replayCommand(), healthCommand(), versionCommand(),
 		completionCommand(), manCommand(),
 	}
 }

@@ -44,7 +44,8 @@ func TestWrongUseIsTwoAndSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
 		{}, {"bake"}, {"serve", "now"}, {"serve", "--nope"}, {"migrate"}, {"migrate", "sideways"}, {"catalog"}, {"catalog", "lint"},
-		{"keys", "rotate"}, {"keys", "list", "id"}, {"export"}, {"mcp", "x"},
+		{"keys", "rotate"}, {"keys", "list", "id"}, {"users"}, {"users", "list", "id"}, {"users", "disable"},
+		{"users", "set-password", "dana@example.test", "a password"}, {"export"}, {"mcp", "x"},
 		{"export", "people", "--format", "csv"}, {"export", "verify"}, {"erase"}, {"erase", "--yes", "id"},
 		{"backup"}, {"backup", "verify"}, {"backup", "create", "x"}, {"drift", "x"}, {"replay"}, {"replay", "--source", "ghl", "x"}, {"replay", "--from", "yesterday"},
 	} {

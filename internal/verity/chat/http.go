@@ -16,8 +16,13 @@ import (
 	"github.com/df-middleware/dfm/internal/verity/chat/llm"
 )
 
+// Mux is what routes are added to, as to http.ServeMux.
+type Mux interface {
+	Handle(pattern string, handler http.Handler)
+}
+
 // Register puts the chat and its conversations on a mux.
-func (c *Chat) Register(mux *http.ServeMux) {
+func (c *Chat) Register(mux Mux) {
 	mux.Handle("POST "+Path, c.as(c.talk))
 	mux.Handle("GET "+Path+"/conversations", c.as(c.list))
 	mux.Handle("GET "+Path+"/conversations/{id}", c.as(c.show))

@@ -64,8 +64,13 @@ type handler struct {
 	server    *Server
 }
 
+// Mux is what routes are added to, as to http.ServeMux.
+type Mux interface {
+	Handle(pattern string, handler http.Handler)
+}
+
 // Register puts the protocol and its metadata on a mux.
-func (s *Server) Register(mux *http.ServeMux, door Door) {
+func (s *Server) Register(mux Mux, door Door) {
 	h := s.Handler(door)
 	mux.Handle(Path, h)
 	mux.Handle(MetadataPath, h)

@@ -1,0 +1,3 @@
+-- Takes back what the up step made.
+DROP TABLE console_sessions;
+DROP TABLE console_users;
