@@ -14,3 +14,6 @@ func ErasedTables() []ErasedTable {
 	}
 	return tables
 }
+
+// Query is how the filter asks, for tests that read plans.
+func (f SyncFilter) Query() (string, []any) { return f.query() }
