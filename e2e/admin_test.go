@@ -177,7 +177,7 @@ func changeEvents(t *testing.T, p *process, ids []string) {
 		Events, Superseded int
 	}
 	p.admin(http.MethodPost, "/api/admin/events/replay", `{"filter":{"source":"ghl"},"dryRun":true}`, &plan)
-	if !plan.DryRun || plan.Events+plan.Superseded != 7 { // what came before the sides last agreed is superseded
+	if !plan.DryRun || plan.Events != 7 || plan.Superseded > plan.Events { // what came before the sides last agreed is superseded, and part of them
 		t.Errorf("a dry run says %+v", plan)
 	}
 	var replay struct {

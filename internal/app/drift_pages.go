@@ -12,6 +12,7 @@ import (
 	"github.com/df-middleware/dfm/internal/df"
 	"github.com/df-middleware/dfm/internal/reconcile"
 	"github.com/df-middleware/dfm/internal/replay"
+	"github.com/df-middleware/dfm/internal/store"
 )
 
 //go:embed pages
@@ -31,6 +32,8 @@ func (a *App) driftPages(b *console.Book) {
 	b.See("/replays", a.replaysPage)
 	b.Change("/replays", a.replayFromPage)
 	b.Change("/replays/{id}/stop", a.stopFromPage)
+	b.See("/events/bulk", a.bulkPage)
+	b.Change("/events/bulk", a.bulkFromPage)
 	b.Entry("Work", "replays", "/replays", "Replays")
 }
 
@@ -128,19 +131,28 @@ func replayFilters(r *http.Request) console.Filters {
 
 // filterFrom reads the filter of a page's address or form.
 func filterFrom(get func(string) string) (ReplayFilter, error) {
-	f := ReplayFilter{Source: df.Source(get("source")), Status: df.Status(get("status")), Type: get("type"), EntityID: get("entityId")}
+	f := ReplayFilter{Source: df.Source(get("source")), Status: df.Status(get("status")), Type: get("type"), EntityID: get("entityId"),
+		Person: get("person"), Query: get("q")}
 	for name, to := range map[string]**time.Time{"from": &f.From, "to": &f.To} {
-		text := get(name)
-		if text == "" {
-			continue
+		if text := get(name); text != "" {
+			at, err := timeOn(text)
+			if err != nil {
+				return f, badRequest(name + " must be a time such as 2030-01-02T15:04")
+			}
+			*to = &at
 		}
-		at, err := time.Parse("2006-01-02T15:04", text)
-		if err != nil {
-			return f, badRequest(name + " must be a time such as 2030-01-02T15:04")
-		}
-		*to = &at
 	}
 	return f, nil
+}
+
+// timeOn reads a time as browsers write it, which then means UTC, or RFC 3339.
+func timeOn(text string) (at time.Time, err error) {
+	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05", time.RFC3339} {
+		if at, err = time.Parse(layout, text); err == nil {
+			return at, nil
+		}
+	}
+	return at, err
 }
 
 func (a *App) replaysPage(r *http.Request) (console.Page, error) {
@@ -155,7 +167,7 @@ func (a *App) replaysPage(r *http.Request) (console.Page, error) {
 		if err != nil {
 			return console.Page{}, err
 		}
-		if data.Estimate, err = a.replays.desk.Estimate(r.Context(), filter); err != nil {
+		if data.Estimate, err = a.replays.desk.Estimate(r.Context(), replay.Asked{Action: store.BulkReplay, Filter: filter}); err != nil {
 			return console.Page{}, err
 		}
 	}
@@ -174,7 +186,11 @@ func (a *App) replayFromPage(r *http.Request) (console.Page, error) {
 	if asked == (ReplayFilter{}) {
 		return console.Page{}, badRequest("say which events are to be replayed")
 	}
-	started, err := a.beginReplay(r.Context(), asked, console.ActorOf(r))
+	filter, err := asked.events()
+	if err != nil {
+		return console.Page{}, err
+	}
+	started, err := a.beginBulk(r.Context(), replay.Asked{Action: store.BulkReplay, Filter: filter, Actor: console.ActorOf(r)}, asked)
 	if err != nil {
 		return console.Page{}, err
 	}
@@ -183,5 +199,5 @@ func (a *App) replayFromPage(r *http.Request) (console.Page, error) {
 
 func (a *App) stopFromPage(r *http.Request) (console.Page, error) {
 	err := a.endReplay(auth.WithActor(r.Context(), console.ActorOf(r)), r.PathValue("id"))
-	return console.Page{Redirect: "/replays", Notice: "The replay has stopped; what was put back stays in its lanes."}, err
+	return console.Page{Redirect: "/replays", Notice: "It has stopped; what was done stays done."}, err
 }

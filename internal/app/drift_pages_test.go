@@ -90,7 +90,7 @@ func TestTheDriftPagesShowWhoDiffersAndSweep(t *testing.T) {
 		return nil
 	})
 	holds(t, b.get("/drift"), "Nothing differs", "sweep")
-	holds(t, b.get("/replays?source=ghl"), "0 events of 0 people", "superseded")
+	holds(t, b.get("/replays?source=ghl"), " events of 2 people", "superseded")
 	holds(t, b.post("/replays?source=ghl", "/replays", url.Values{"source": {"ghl"}}), "are being gone through")
 	eventually(t, 10*time.Second, func() error {
 		all, err := s.app.store.Replays(t.Context(), 1)

@@ -16,6 +16,7 @@ import (
 	"github.com/df-middleware/dfm/internal/auth"
 	"github.com/df-middleware/dfm/internal/explain"
 	"github.com/df-middleware/dfm/internal/observe"
+	"github.com/df-middleware/dfm/internal/replay"
 	"github.com/df-middleware/dfm/internal/store"
 	"github.com/df-middleware/dfm/internal/verity/catalogue"
 	"github.com/df-middleware/dfm/internal/verity/mcp"
@@ -75,8 +76,10 @@ func (a *App) newMCP(g *gateway) (*mcpServer, error) {
 	t.metrics = a.metrics
 	config := mcp.Config{
 		Verity: g.client, Mode: mcp.Mode(c.Tools), Records: a.store, Audit: t,
-		Replay: func(ctx context.Context, f store.EventFilter) (any, error) { return a.replays.desk.Estimate(ctx, f) },
-		Drift:  func(ctx context.Context) (any, error) { return ReportDrift(ctx, a.store, a.clock()) },
+		Replay: func(ctx context.Context, f store.EventFilter) (any, error) {
+			return a.replays.desk.Estimate(ctx, replay.Asked{Action: store.BulkReplay, Filter: f})
+		},
+		Drift: func(ctx context.Context) (any, error) { return ReportDrift(ctx, a.store, a.clock()) },
 		Why: func(ctx context.Context, personID, question string) (any, error) {
 			return a.explainer().Why(ctx, personID, explain.Question(question))
 		},

@@ -55,6 +55,7 @@ func (a *App) registerReplays(mux *routes, admin func(http.Handler) http.Handler
 		mux.Handle(pattern, admin(a.answering(pattern, h)))
 	}
 	handle("POST /api/admin/events/replay", a.replayEvents)
+	handle("POST /api/admin/events/bulk", a.bulkEvents)
 	handle("GET /api/admin/replays", a.listReplays)
 	handle("GET /api/admin/replays/{id}", a.getReplay)
 	handle("POST /api/admin/replays/{id}/stop", a.stopReplay)
@@ -66,13 +67,14 @@ type ReplayFilter struct {
 	Status   df.Status  `json:"status"`
 	Type     string     `json:"type"`
 	EntityID string     `json:"entityId"`
+	Person   string     `json:"person,omitempty"` // our id, or a phone number
 	Query    string     `json:"q"`
 	From     *time.Time `json:"from"`
 	To       *time.Time `json:"to"`
 }
 
 func (f ReplayFilter) events() (store.EventFilter, error) {
-	e := store.EventFilter{Source: f.Source, Status: f.Status, Type: f.Type, EntityID: f.EntityID, Text: f.Query}
+	e := store.EventFilter{Source: f.Source, Status: f.Status, Type: f.Type, EntityID: f.EntityID, Person: f.Person, Text: f.Query}
 	if f.From != nil {
 		e.From = *f.From
 	}
@@ -83,7 +85,7 @@ func (f ReplayFilter) events() (store.EventFilter, error) {
 		return e, badRequest("source must be ghl, aloware, texting or broadcast")
 	}
 	if f.Status != "" && !slices.Contains(df.Statuses(), f.Status) {
-		return e, badRequest("status must be done, skipped, error or quarantined")
+		return e, badRequest("status must be one of an event's")
 	}
 	return e, nil
 }
@@ -91,6 +93,8 @@ func (f ReplayFilter) events() (store.EventFilter, error) {
 // ReplayView is a bulk replay as the API and the command line show it.
 type ReplayView struct {
 	ID         string     `json:"id"`
+	Action     string     `json:"action"`
+	Reason     string     `json:"reason,omitempty"`
 	Status     string     `json:"status"`
 	Events     int64      `json:"events"`
 	Replayed   int64      `json:"replayed"`
@@ -103,7 +107,7 @@ type ReplayView struct {
 }
 
 func viewReplay(r store.Replay) ReplayView {
-	v := ReplayView{r.ID, r.Status, r.Events, r.Replayed, r.Superseded, r.PassedOver, 1, r.Actor, r.StartedAt, orNil(r.FinishedAt)}
+	v := ReplayView{r.ID, r.Action, r.Reason, r.Status, r.Events, r.Replayed, r.Superseded, r.PassedOver, 1, r.Actor, r.StartedAt, orNil(r.FinishedAt)}
 	if r.Status != store.ReplayDone && r.Events > 0 {
 		v.Progress = min(1, float64(r.Replayed+r.Superseded+r.PassedOver)/float64(r.Events))
 	}
@@ -124,24 +128,28 @@ func (a *App) replayEvents(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	asked := replay.Asked{Action: store.BulkReplay, Filter: filter, Actor: auth.Actor(r.Context())}
 	if in.DryRun == nil || *in.DryRun {
-		estimate, err := a.replays.desk.Estimate(r.Context(), filter)
-		return single(struct {
-			DryRun bool `json:"dryRun"`
-			replay.Estimate
-		}{true, estimate}), err
+		return a.estimated(r.Context(), asked)
 	}
-	started, err := a.beginReplay(r.Context(), in.Filter, auth.Actor(r.Context()))
+	started, err := a.beginBulk(r.Context(), asked, in.Filter)
 	return single(viewReplay(started)), err
 }
 
-// beginReplay makes a replay and has it worked off.
-func (a *App) beginReplay(ctx context.Context, asked ReplayFilter, actor string) (store.Replay, error) {
-	filter, err := asked.events()
-	if err != nil {
-		return store.Replay{}, err
-	}
-	started, err := a.replays.start(ctx, filter, actor, asked)
+// estimated answers a dry run.
+func (a *App) estimated(ctx context.Context, asked replay.Asked) (any, error) {
+	estimate, err := a.replays.desk.Estimate(ctx, asked)
+	return single(struct {
+		DryRun bool   `json:"dryRun"`
+		Action string `json:"action"`
+		replay.Estimate
+	}{true, asked.Action, estimate}), err
+}
+
+// beginBulk begins an action on many events and has it worked off. As names what
+// was asked for in the audit log.
+func (a *App) beginBulk(ctx context.Context, asked replay.Asked, as any) (store.Replay, error) {
+	started, err := a.replays.start(ctx, asked, as)
 	if err != nil {
 		return started, err
 	}
@@ -152,10 +160,11 @@ func (a *App) beginReplay(ctx context.Context, asked ReplayFilter, actor string)
 	return started, nil
 }
 
-func (s *replaying) start(ctx context.Context, filter store.EventFilter, actor string, asked ReplayFilter) (store.Replay, error) {
-	return s.desk.Start(ctx, filter, actor, func(tx store.Tx, started store.Replay) error {
-		return store.InsertAudit(ctx, tx, store.AuditRow{At: started.StartedAt, Actor: actor, Action: "event.replay", Target: "filter",
-			Details: map[string]any{"replayId": started.ID, "events": started.Events, "filter": asked}})
+// start makes one audit row of the whole: what was asked for, and the number.
+func (s *replaying) start(ctx context.Context, asked replay.Asked, as any) (store.Replay, error) {
+	return s.desk.Start(ctx, asked, func(tx store.Tx, started store.Replay) error {
+		return store.InsertAudit(ctx, tx, store.AuditRow{At: started.StartedAt, Actor: asked.Actor, Action: "event." + asked.Action, Target: "filter",
+			Details: map[string]any{"replayId": started.ID, "events": started.Events, "filter": as, "reason": asked.Reason}})
 	})
 }
 
@@ -207,7 +216,7 @@ func ReplayEstimate(ctx context.Context, config Config, options Options, asked R
 		return estimate, err
 	}
 	err = withApp(ctx, config, options, func(a *App) error {
-		estimate, err = a.replays.desk.Estimate(ctx, filter)
+		estimate, err = a.replays.desk.Estimate(ctx, replay.Asked{Action: store.BulkReplay, Filter: filter})
 		return err
 	})
 	return estimate, err
@@ -221,7 +230,7 @@ func Replay(ctx context.Context, config Config, options Options, asked ReplayFil
 		return err
 	}
 	return withApp(ctx, config, options, func(a *App) error {
-		started, err := a.replays.start(ctx, filter, "command line", asked)
+		started, err := a.replays.start(ctx, replay.Asked{Action: store.BulkReplay, Filter: filter, Actor: "command line"}, asked)
 		if err != nil {
 			return err
 		}

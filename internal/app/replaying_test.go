@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/replay"
 	"github.com/df-middleware/dfm/internal/store"
 )
 
@@ -47,7 +48,7 @@ func TestAReplaySaysWhatItWillDoAndPassesOverWhatIsSuperseded(t *testing.T) {
 		const filter = `{"filter":{"source":"ghl","type":"contact.created"},"dryRun":%v}`
 		var before replayAnswer
 		s.ask("POST", "/api/admin/events/replay", fmt.Sprintf(filter, true), &before)
-		if d := before.Data; d.Events != 0 || d.Superseded != 3 || d.OutboundWrites != 0 || !d.Exact {
+		if d := before.Data; d.Events != 3 || d.People != 3 || d.Superseded != 3 || d.OutboundWrites != 0 || !d.Exact {
 			t.Errorf("what all agree on would be replayed: %+v", d)
 		}
 		// One of them is made to look newer than the agreement, and its city differs.
@@ -59,7 +60,7 @@ func TestAReplaySaysWhatItWillDoAndPassesOverWhatIsSuperseded(t *testing.T) {
 		s.must(err)
 		writes := s.writes()
 		s.ask("POST", "/api/admin/events/replay", fmt.Sprintf(filter, true), &before)
-		if d := before.Data; d.Events != 1 || d.People != 1 || d.Superseded != 2 || d.OutboundWrites != 1 || !d.Exact || d.PeopleLookedAt != 1 {
+		if d := before.Data; d.Events != 3 || d.People != 3 || d.Superseded != 2 || d.OutboundWrites != 1 || !d.Exact || d.PeopleLookedAt != 1 {
 			t.Errorf("the dry run says %+v", d)
 		}
 		if s.writes() != writes {
@@ -92,7 +93,7 @@ func TestAReplaySaysWhatItWillDoAndPassesOverWhatIsSuperseded(t *testing.T) {
 func TestAReplayIsTakenOverWhereItWas(t *testing.T) {
 	s := newSwept(t, databases()["sqlite"](t), 5)
 	begin := func() store.Replay {
-		r, err := s.app.replays.desk.Start(t.Context(), store.EventFilter{Source: df.SourceGHL}, "test", func(store.Tx, store.Replay) error { return nil })
+		r, err := s.app.replays.desk.Start(t.Context(), replay.Asked{Action: store.BulkReplay, Filter: store.EventFilter{Source: df.SourceGHL}, Actor: "test"}, func(store.Tx, store.Replay) error { return nil })
 		s.must(err)
 		return r
 	}

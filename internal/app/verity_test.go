@@ -2,13 +2,17 @@ package app
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/df-middleware/dfm/internal/broadcasts"
+	"github.com/df-middleware/dfm/internal/df"
 	"github.com/df-middleware/dfm/internal/sandbox/stage"
 	"github.com/df-middleware/dfm/internal/store"
 )
@@ -184,6 +188,61 @@ func TestABroadcastBecomesOneRecord(t *testing.T) {
 		calls := w.World.Calls()["ghl"]
 		if made, changed := calls["create record"], calls["update record"]; made != 1 || changed < 1 || changed > 2 {
 			t.Errorf("%d records were made and %d times changed: %v", made, changed, calls)
+		}
+	})
+}
+
+// gated is Verity's figures, whose first answer waits for the gate.
+type gated struct {
+	broadcasts.Source
+	asked   atomic.Int64
+	entered chan struct{}
+	gate    chan struct{}
+}
+
+func (g *gated) Figures(ctx context.Context, id string) (broadcasts.Figures, error) {
+	if g.asked.Add(1) == 1 {
+		close(g.entered)
+		select {
+		case <-g.gate:
+		case <-ctx.Done():
+			return broadcasts.Figures{}, ctx.Err()
+		}
+	}
+	return g.Source.Figures(ctx, id)
+}
+
+// Announcements that arrive while a broadcast's figures are being fetched are not
+// lost, and do not cost a run each: whatever waits in the lane is one turn.
+func TestWhatArrivesDuringABroadcastsRunCostsExactlyOneRunMore(t *testing.T) {
+	eachTexting(t, func(t *testing.T, w textingWorld) {
+		g := &gated{Source: w.app.sync.broadcasts.Verity, entered: make(chan struct{}), gate: make(chan struct{})}
+		w.app.sync.broadcasts.Verity = g
+		w.Verity.SetAnalytics("b1", map[string]any{"name": "Spring", "channel": "sms", "sent": 80, "delivered": 60})
+		post := func(n int) {
+			w.Verity.PostBroadcast("analytics_updated", "b1", nil)
+			eventually(t, 10*time.Second, func() error {
+				events, err := w.app.store.Events(t.Context(), store.EventFilter{Source: df.SourceBroadcast, Limit: 50})
+				if err == nil && len(events) != n {
+					err = fmt.Errorf("%d of %d arrived", len(events), n)
+				}
+				return err
+			})
+		}
+		post(1)
+		<-g.entered
+		for n := range 5 {
+			post(n + 2)
+		}
+		w.Verity.SetAnalytics("b1", map[string]any{"name": "Spring", "channel": "sms", "sent": 90, "delivered": 90})
+		close(g.gate)
+		settle(t, w.World, w.app)
+		if n := g.asked.Load(); n != 2 {
+			t.Errorf("six announcements, five of them during the first run, cost %d runs", n)
+		}
+		events, err := w.app.store.Events(t.Context(), store.EventFilter{Source: df.SourceBroadcast, Status: df.Done, Limit: 50})
+		if records := w.GHL.Records("custom_objects.broadcasts"); err != nil || len(events) != 6 || len(records) != 1 || fmt.Sprint(records[0].Properties["sent"]) != "90" {
+			t.Errorf("%d done, %v, %v", len(events), records, err)
 		}
 	})
 }

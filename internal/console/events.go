@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/df-middleware/dfm/internal/converge"
 	"github.com/df-middleware/dfm/internal/df"
 	"github.com/df-middleware/dfm/internal/store"
 )
@@ -57,7 +60,7 @@ func (s *Server) listEvents(r *http.Request) (any, error) {
 	q := r.URL.Query()
 	filter := store.EventFilter{
 		Source: df.Source(q.Get("source")), Status: df.Status(q.Get("status")), Type: q.Get("type"),
-		EntityID: q.Get("entityId"), Text: q.Get("q"),
+		EntityID: q.Get("entityId"), Person: personAsked(q.Get("person")), Text: q.Get("q"),
 	}
 	var err error
 	if filter.Limit, err = limitOf(r); err != nil {
@@ -83,6 +86,15 @@ func (s *Server) listEvents(r *http.Request) (any, error) {
 	return page{viewEvents(events), nextCursor(len(events) == filter.Limit, last)}, nil
 }
 
+// personAsked reads how somebody names a person: by our id, or by a phone number
+// however it is written.
+func personAsked(text string) string {
+	if phone, err := df.ParsePhone(text, ""); err == nil {
+		return string(phone)
+	}
+	return text
+}
+
 // countEvents shows the sum that must always come out: received events by
 // source and status.
 func (s *Server) countEvents(r *http.Request) (any, error) {
@@ -106,11 +118,47 @@ func (s *Server) countEvents(r *http.Request) (any, error) {
 
 type eventDetail struct {
 	eventView
-	Payload  any               `json:"payload"`
-	Headers  map[string]string `json:"headers"`
-	History  []attemptView     `json:"history"`
-	Effects  []syncView        `json:"effects"`
-	PersonID string            `json:"personId,omitempty"`
+	Payload    any               `json:"payload"` // links to recordings are hidden
+	Headers    map[string]string `json:"headers"`
+	History    []attemptView     `json:"history"`
+	Effects    []syncView        `json:"effects"`
+	Changes    []fieldChange     `json:"changes"`
+	Repeats    int64             `json:"repeats"` // deliveries of the same, refused as duplicates
+	RepeatedAt *time.Time        `json:"repeatedAt"`
+	PersonID   string            `json:"personId,omitempty"`
+}
+
+// fieldChange is one field that a convergence for the event was to change.
+type fieldChange struct {
+	Side    df.Side         `json:"side"`
+	Field   df.Field        `json:"field"`
+	Before  string          `json:"before"`
+	After   string          `json:"after"`
+	Action  converge.Action `json:"action"`
+	Rule    string          `json:"rule"`
+	Written bool            `json:"written"` // whether the side was told so without an error
+}
+
+// changesOf reads off the sync log what an event's convergences changed, oldest
+// first: what they decided to write, and whether that was sent.
+func changesOf(rows []store.SyncRow) []fieldChange {
+	changes := []fieldChange{}
+	for _, row := range slices.Backward(rows) {
+		for _, d := range decisions(row.Decisions) {
+			if !d.Writes {
+				continue
+			}
+			c := fieldChange{Side: d.Side, Field: d.Field, Before: d.Before, After: d.Value, Action: d.Action, Rule: d.Rule}
+			if d.Field == converge.TagsField && d.Detail == "remove" {
+				c.Before, c.After = d.Value, ""
+			}
+			c.Written = slices.ContainsFunc(rows, func(r store.SyncRow) bool {
+				return r.Status == "success" && r.Direction == df.DirectionTo(d.Side) && slices.Contains(strings.Split(r.Fields, ","), string(d.Field))
+			})
+			changes = append(changes, c)
+		}
+	}
+	return changes
 }
 
 type attemptView struct {
@@ -135,9 +183,14 @@ func (s *Server) getEvent(r *http.Request) (any, error) {
 		return nil, err
 	}
 	detail := eventDetail{
-		eventView: viewEvent(e), Payload: payload(e.Raw), Headers: e.Headers,
-		History: make([]attemptView, len(attempts)), Effects: viewSyncs(effects), PersonID: e.PersonID,
+		eventView: viewEvent(e), Payload: payload(masked(e.Raw)), Headers: e.Headers,
+		History: make([]attemptView, len(attempts)), Effects: viewSyncs(effects), Changes: changesOf(effects), PersonID: e.PersonID,
 	}
+	var last time.Time
+	if detail.Repeats, last, err = s.Store.Repeats(ctx, e.ID); err != nil {
+		return nil, err
+	}
+	detail.RepeatedAt = optional(last)
 	for i, a := range attempts {
 		detail.History[i] = attemptView(a)
 	}

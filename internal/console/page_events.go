@@ -1,10 +1,11 @@
 package console
 
 import (
+	"bytes"
 	"mime"
 	"net/http"
 	"net/url"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
@@ -17,6 +18,8 @@ type eventsView struct {
 	Statuses []df.Status
 	Query    url.Values
 	Filtered bool
+	Bulk     bool        // whether many can be acted on at once
+	Filter   [][2]string // name and value of each filter that is set
 	Pager    pager
 }
 
@@ -41,20 +44,34 @@ func (s *Server) eventsPage(r *http.Request) (view, error) {
 		Events: events, Statuses: df.Statuses(), Query: r.URL.Query(), Pager: pagerOf(r, next),
 		Sources: []df.Source{df.SourceGHL, df.SourceAloware, df.SourceTexting, df.SourceBroadcast},
 	}
-	for name, values := range data.Query {
-		data.Filtered = data.Filtered || name != "cursor" && name != "limit" && strings.Join(values, "") != ""
+	for _, name := range []string{"source", "status", "type", "person", "entityId", "q", "from", "to"} {
+		if value := data.Query.Get(name); value != "" {
+			data.Filter = append(data.Filter, [2]string{name, value})
+		}
 	}
+	data.Filtered = len(data.Filter) > 0
+	_, data.Bulk = s.book.see["/events/bulk"]
 	return view{template: "events.html", title: "Events", section: "events", live: data.Query.Get("cursor") == "", watch: "events", data: data}, nil
 }
 
 type eventPageView struct {
 	eventView
-	Raw     []byte
-	Headers map[string]string
-	History []store.Attempt
-	Effects []store.SyncRow
-	Actions []eventAction
+	Raw        []byte // without links to recordings
+	Hidden     bool   // whether there are such links
+	Bytes      int    // as received
+	Headers    map[string]string
+	History    []store.Attempt
+	Effects    []store.SyncRow
+	Changes    []fieldChange
+	Actions    []eventAction
+	Repeats    int64
+	RepeatedAt time.Time
+	Around     []eventView // events about the same, newest first, this one among them
+	Previous   string      // the event before, for a comparison
 }
+
+// aroundMost is how many events before and after one are shown beside it.
+const aroundMost = 5
 
 func (s *Server) eventPage(r *http.Request) (view, error) {
 	ctx := r.Context()
@@ -62,18 +79,34 @@ func (s *Server) eventPage(r *http.Request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	data := eventPageView{eventView: viewEvent(e), Raw: e.Raw, Headers: e.Headers, Actions: eventActions(e)}
+	data := eventPageView{eventView: viewEvent(e), Raw: masked(e.Raw), Bytes: len(e.Raw), Headers: e.Headers, Actions: eventActions(e)}
+	data.Hidden = !bytes.Equal(data.Raw, e.Raw)
 	if data.History, err = s.Store.Attempts(ctx, e.ID); err != nil {
 		return view{}, err
 	}
 	if data.Effects, err = s.Store.SyncLog(ctx, store.SyncFilter{CorrelationID: e.ID, Limit: 200}); err != nil {
 		return view{}, err
 	}
+	data.Changes = changesOf(data.Effects)
+	if data.Repeats, data.RepeatedAt, err = s.Store.Repeats(ctx, e.ID); err != nil {
+		return view{}, err
+	}
+	before, after, err := s.Store.Neighbours(ctx, e, aroundMost)
+	if err != nil {
+		return view{}, err
+	}
+	if len(before) > 0 {
+		data.Previous = before[0].ID
+	}
+	if len(before)+len(after) > 0 {
+		data.Around = viewEvents(slices.Concat(after, []df.Event{e}, before))
+	}
 	return view{template: "event.html", title: "Event " + short(e.ID), section: "events", live: true, data: data}, nil
 }
 
-// rawEvent hands out the body exactly as it came, as a file: a hostile payload
-// must not become a page of ours.
+// rawEvent hands out the body as a file: a hostile payload must not become a page
+// of ours. Administrators get it exactly as it came; for others links to recordings,
+// which need no login, are hidden.
 func (s *Server) rawEvent(w http.ResponseWriter, r *http.Request) {
 	e, err := s.Store.Event(r.Context(), r.PathValue("id"))
 	if err != nil {
@@ -83,7 +116,11 @@ func (s *Server) rawEvent(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": "event-" + e.ID + ".bin"}))
-	_, _ = w.Write(e.Raw) // the reader may have gone
+	raw := e.Raw
+	if !visitorOf(r).role.allows(Admin) {
+		raw = masked(raw)
+	}
+	_, _ = w.Write(raw) // the reader may have gone
 }
 
 // eventAction is something that an operator can do to an event.

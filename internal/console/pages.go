@@ -91,6 +91,7 @@ func (s *Server) writePages(b *Book) {
 	adminChanges := func(pattern string, f show) { b.form(Admin, pattern, f) }
 	see("/{$}", s.overviewPage)
 	see("/events", s.eventsPage)
+	see("/events/compare", s.comparePage)
 	see("/events/{id}", s.eventPage)
 	see("/events/{id}/{action}", s.confirmEvent)
 	change("/events/{id}/{action}", s.changeEvent)

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/df-middleware/dfm/internal/auth"
+	"github.com/df-middleware/dfm/internal/console"
 	"github.com/df-middleware/dfm/internal/df"
 	"github.com/df-middleware/dfm/internal/store"
 )
@@ -21,6 +23,7 @@ func (w *world) pagesToSee() map[string]string {
 	return map[string]string{
 		"overview": "/", "events": "/events", "events-filtered": "/events?status=quarantined&source=ghl", "event": "/events/" + w.events["done"],
 		"event-failing": "/events/" + w.events["error"], "event-hostile": "/events/" + w.events["hostile"], "event-binary": "/events/" + w.events["binary"],
+		"event-compare": "/events/compare?a=" + w.events["done"] + "&b=" + w.events["hostile"],
 		"event-confirm": "/events/" + w.events["done"] + "/replay", "people": "/people", "person": "/people/" + w.person, "person-ended": "/people/" + w.ended,
 		"mappings": "/mappings", "mappings-questions": "/mappings?view=questions", "mappings-changes": "/mappings?view=changes",
 		"merge": "/mappings/merge?keep=" + w.person + "&end=" + w.ended, "split": "/mappings/split?person=" + w.person, "resolve": "/mappings/resolve?key=k",
@@ -56,15 +59,19 @@ func TestEveryPageShowsWhatItIsFor(t *testing.T) {
 	w.signIn()
 	done := "/events/" + w.events["done"]
 	for path, texts := range map[string][]string{
-		"/":                               {"66 received", "1 failed", "quarantined events", "not written", "Aloware does not answer", `<svg class="flow wide"`},
-		"/events":                         {"ContactUpdate", "quarantined", "ed25519", `rel="next"`},
-		"/events?status=error":            {"HTTP 503", "/events/" + w.events["error"]},
-		"/events?entityId=" + w.person:    {"person"},
-		"/events?q=nothing-has-this":      {"No event fits"},
-		done:                              {"12345678901234567890.10", "verified", "only_one_changed", "GoHighLevel → Aloware", "Replay", "User-Agent"},
-		"/events/" + w.events["error"]:    {"Try again now", "Quarantine", "Mark done", "HTTP 503"},
-		"/events/" + w.events["hostile"]:  {"unsigned", "DFM_ALLOW_UNSIGNED"},
-		"/events/" + w.events["binary"]:   {"ff fe 00", "the body is no JSON"},
+		"/":                              {"66 received", "1 failed", "quarantined events", "not written", "Aloware does not answer", `<svg class="flow wide"`},
+		"/events":                        {"ContactUpdate", "quarantined", "ed25519", `rel="next"`},
+		"/events?status=error":           {"HTTP 503", "/events/" + w.events["error"]},
+		"/events?entityId=" + w.person:   {"person"},
+		"/events?q=nothing-has-this":     {"No event fits"},
+		done:                             {"12345678901234567890.10", "verified", "only_one_changed", "GoHighLevel → Aloware", "Replay", "User-Agent", "What it changed", "Shelbyville"},
+		"/events/" + w.events["error"]:   {"Try again now", "Quarantine", "Mark done", "HTTP 503"},
+		"/events/" + w.events["hostile"]: {"unsigned", "DFM_ALLOW_UNSIGNED"},
+		"/events/" + w.events["binary"]:  {"ff fe 00", "the body is no JSON"},
+		"/events?person=" + w.person:     {"person"},
+		"/events?person=%2B15005550199":  {"No event fits"},
+		"/events/compare?a=" + w.events["done"] + "&b=" + w.events["more-1"]:  {"The bodies say the same", "paths that are alike", "differs"},
+		"/events/compare?a=" + w.events["done"] + "&b=" + w.events["hostile"]: {"/balance", "removed", "&lt;script&gt;"},
 		done + "/replay":                  {"Reason, kept in the audit log", "never brings old values back"},
 		"/people":                         {"Fox</a>", "15005550111", "88213"},
 		"/people?q=dana+fox":              {"15005550111"},
@@ -158,6 +165,59 @@ func TestRawBytesComeBackExactlyAndAsAFile(t *testing.T) {
 		!strings.HasPrefix(got.header.Get("Content-Disposition"), "attachment") || got.header.Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("%q, %v", got.body, got.header)
 	}
+}
+
+// A link to a recording of Aloware's needs no login: whoever reads it can listen. It
+// stood in every kept body for whoever may look at events.
+func TestOnlyAdministratorsGetLinksToRecordings(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.seed()
+	w.signIn()
+	const link = "https://recordings.example.test/abc"
+	id := w.recorded(link)
+	for _, page := range []string{"/events/" + id, "/events/compare?a=" + id + "&b=" + w.events["done"]} {
+		if body := w.has(page, "[hidden link "); strings.Contains(body, link) {
+			t.Errorf("%s shows the link", page)
+		}
+	}
+	if got := w.get("/events/" + id + "/raw"); !strings.Contains(got.body, link) {
+		t.Errorf("an administrator downloads %s", got.body)
+	}
+	got := w.do(http.MethodGet, "/api/admin/events/"+id, nil, http.Header{auth.AdminHeader: {adminSecret}})
+	if got.status != http.StatusOK || strings.Contains(got.body, link) || !strings.Contains(got.body, "[hidden link ") {
+		t.Errorf("the API answers %d %s", got.status, got.body)
+	}
+	w.console.AsRole(console.Viewer)
+	if got := w.get("/events/" + id + "/raw"); strings.Contains(got.body, link) || !strings.Contains(got.body, `"id":7`) {
+		t.Errorf("a viewer downloads %s", got.body)
+	}
+}
+
+// recorded accepts an event that tells of a recording.
+func (w *world) recorded(link string) string {
+	now := w.clock.now()
+	e := df.Event{ID: w.id(now), ReceivedAt: now, Source: df.SourceAloware, Route: "aloware", Status: df.Pending, Verified: "basic",
+		Notice: df.Notice{Type: "Recording-Saved", Kind: df.KindRecording, EntityType: "call", EntityID: "7"}, DedupeKey: "recorded",
+		Raw: []byte(`{"event":"Recording-Saved","body":{"id":7,"direct_recording_url":"` + link + `"}}`)}
+	accepted, err := w.store.Accept(w.t.Context(), []store.Delivery{{Event: e, DedupeKey: "recorded", DedupeUntil: now.Add(time.Minute)}}, now)
+	w.must(err)
+	return accepted[0].EventID
+}
+
+func TestTickingTwoComparesThem(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.seed()
+	w.signIn()
+	a, b := w.events["done"], w.events["more-1"]
+	if got := w.get("/events/compare?id=" + b + "&id=" + a + "&status="); got.status != http.StatusSeeOther || got.header.Get("Location") != "/events/compare?a="+a+"&b="+b {
+		t.Errorf("%d to %q", got.status, got.header.Get("Location"))
+	}
+	if got := w.get("/events/compare?id=" + a); got.status != http.StatusBadRequest {
+		t.Errorf("one alone: %d", got.status)
+	}
+	w.has("/events/"+b, "Before and after it", "this one", "Compare with the one before", "no duplicate was refused")
 }
 
 func TestTimesBrowsersSendMeanUTC(t *testing.T) {

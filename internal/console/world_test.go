@@ -366,7 +366,7 @@ func (w *world) fail(id string, now time.Time) {
 
 func (w *world) converged(now time.Time) {
 	decided, err := json.Marshal([]map[string]any{
-		{"Action": "move", "Side": "aloware", "Field": "city", "Rule": "only_one_changed", "Value": "Springfield " + hostile},
+		{"Action": "move", "Side": "aloware", "Field": "city", "Rule": "only_one_changed", "Value": "Springfield " + hostile, "Writes": true, "Before": "Shelbyville"},
 		{"Action": "agree", "Side": "ghl", "Field": "phone", "Rule": "spelling", "Value": "+15005550111", "Detail": "the same number"},
 	})
 	w.must(err)

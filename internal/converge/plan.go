@@ -41,6 +41,8 @@ type Decision struct {
 	Field  df.Field // empty when it is about the person as a whole
 	Rule   string
 	Value  string // what is written or kept
+	Writes bool   // whether the value was to be written to the side
+	Before string // what the side showed, when it was to be written
 	Detail string // safe text
 }
 
@@ -149,8 +151,11 @@ func (p *Proposal) field(field df.Field, agreed Agreed, seen map[df.Side]df.Cont
 		p.Conflicts = append(p.Conflicts, c.conflict(v))
 	}
 	if v.action != "" {
-		p.Decisions = append(p.Decisions, Decision{Action: v.action, Side: v.to.side, Field: field,
-			Rule: string(c.rule), Value: v.value})
+		d := Decision{Action: v.action, Side: v.to.side, Field: field, Rule: string(c.rule), Value: v.value, Writes: v.write}
+		if v.write {
+			d.Before = v.to.seen
+		}
+		p.Decisions = append(p.Decisions, d)
 	}
 	if !v.write {
 		p.Next.settle(field, seen)

@@ -144,5 +144,5 @@ func (p *Proposal) tag(to df.Side, name string, want bool, rule FieldRule) {
 	}
 	p.Writes[to] = patch
 	p.Decisions = append(p.Decisions, Decision{Action: Move, Side: to, Field: TagsField,
-		Rule: string(rule), Value: name, Detail: detail})
+		Rule: string(rule), Value: name, Detail: detail, Writes: true})
 }

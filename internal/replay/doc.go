@@ -1,4 +1,5 @@
-// Package replay puts many kept events back into their lanes.
+// Package replay puts many kept events back into their lanes, or ends many that
+// are open.
 //
 // A replay is asked for with a filter. What it would come to is counted first
 // (Estimate): events, people, and writes, for which the people are looked at as
@@ -9,4 +10,7 @@
 // hold and writes what differs. An event about a contact that is older than what
 // the sides agree on has nothing to say any more. It is counted as superseded and
 // nothing is done about it.
+//
+// What was counted is what is done: events that came later, and more than the
+// number that was confirmed, are not touched.
 package replay

@@ -3,6 +3,7 @@ package replay
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -31,30 +32,59 @@ type Desk struct {
 	Log    *slog.Logger
 }
 
-// Estimate is what a replay would come to.
+// Asked is what is to be done to which events.
+type Asked struct {
+	Action string // one of store.BulkActions
+	Filter store.EventFilter
+	Actor  string
+	Reason string
+	// UntilSeq and Most are what was confirmed: events that came after the one, and
+	// more events than the other, are not touched. Zero confirms what there is.
+	UntilSeq, Most int64
+}
+
+// Grown means that more events fit by now than were confirmed.
+type Grown struct{ Confirmed, Found int64 }
+
+func (g Grown) Error() string {
+	return fmt.Sprintf("%d events fit by now; %d were confirmed", g.Found, g.Confirmed)
+}
+
+// Estimate is what an action would come to.
 type Estimate struct {
-	Events     int64 `json:"events"` // to be replayed
-	Superseded int64 `json:"superseded"`
-	People     int64 `json:"people"`
+	Events     int64               `json:"events"` // all that fit and can be acted on
+	ByStatus   map[df.Status]int64 `json:"byStatus"`
+	Superseded int64               `json:"superseded"` // of these, those about which nothing is done
+	People     int64               `json:"people"`
 	// Writes is how many calls would write something to another system: those
 	// that the people looked at need, and one for each event that has an effect
 	// and did not end well. It is exact if everybody was looked at.
 	Writes   int64 `json:"outboundWrites"`
 	LookedAt int   `json:"peopleLookedAt"`
 	Exact    bool  `json:"exact"`
+	UntilSeq int64 `json:"untilSeq"` // the newest event that was counted over
 }
 
 // lookMost is how many people an estimate looks at: it is somebody's request.
 const lookMost = 50
 
-// Estimate counts, and looks at the people as they are now. It changes nothing.
-func (d *Desk) Estimate(ctx context.Context, filter store.EventFilter) (Estimate, error) {
-	count, err := d.Store.CountReplay(ctx, filter)
+// reopens reports whether an action puts events back into their lanes.
+func reopens(action string) bool { return action == store.BulkReplay || action == store.BulkRelease }
+
+// Estimate counts, and for what puts events back looks at the people as they are
+// now. It changes nothing.
+func (d *Desk) Estimate(ctx context.Context, asked Asked) (Estimate, error) {
+	count, err := d.Store.CountReplay(ctx, asked.Filter, asked.Action, asked.UntilSeq)
 	if err != nil {
 		return Estimate{}, err
 	}
-	e := Estimate{Events: count.Events - count.Superseded, Superseded: count.Superseded, People: count.People, Writes: count.Unfinished}
-	who, err := d.Store.ReplayPeople(ctx, filter, count.UntilSeq, lookMost)
+	e := Estimate{Events: count.Events, ByStatus: count.ByStatus, People: count.People, UntilSeq: count.UntilSeq}
+	if !reopens(asked.Action) {
+		e.Exact = true
+		return e, nil
+	}
+	e.Superseded, e.Writes = count.Superseded, count.Unfinished
+	who, err := d.Store.ReplayPeople(ctx, asked.Filter, asked.Action, count.UntilSeq, lookMost)
 	if err != nil {
 		return e, err
 	}
@@ -71,20 +101,23 @@ func (d *Desk) Estimate(ctx context.Context, filter store.EventFilter) (Estimate
 			e.Writes += int64(len(d.Looker.Compare(view.Agreed, view.Seen).Writes))
 		}
 	}
-	e.Exact = int64(e.LookedAt) == e.People
+	e.Exact = int64(e.LookedAt) == count.Current
 	return e, nil
 }
 
-// Start makes a replay that a job will work off, along with what is to be kept of
-// the asking.
-func (d *Desk) Start(ctx context.Context, filter store.EventFilter, actor string, along func(store.Tx, store.Replay) error) (store.Replay, error) {
-	count, err := d.Store.CountReplay(ctx, filter)
+// Start makes a replay, or the like, that a job will work off, along with what is
+// to be kept of the asking. It fails with Grown.
+func (d *Desk) Start(ctx context.Context, asked Asked, along func(store.Tx, store.Replay) error) (store.Replay, error) {
+	count, err := d.Store.CountReplay(ctx, asked.Filter, asked.Action, asked.UntilSeq)
 	if err != nil {
 		return store.Replay{}, err
 	}
+	if asked.UntilSeq > 0 && count.Events > asked.Most {
+		return store.Replay{}, Grown{Confirmed: asked.Most, Found: count.Events}
+	}
 	now := d.Clock()
-	r := store.Replay{ID: d.NewID(), Filter: filter, Actor: actor, Status: store.ReplayRunning, UntilSeq: count.UntilSeq,
-		Events: count.Events, StartedAt: now, BeatAt: time.Unix(0, 0)} // nobody has worked on it
+	r := store.Replay{ID: d.NewID(), Action: asked.Action, Filter: asked.Filter, Actor: asked.Actor, Reason: asked.Reason,
+		Status: store.ReplayRunning, UntilSeq: count.UntilSeq, Events: count.Events, StartedAt: now, BeatAt: time.Unix(0, 0)} // nobody has worked on it
 	err = d.Store.InTx(ctx, func(tx store.Tx) error {
 		if err := store.InsertReplay(ctx, tx, r); err != nil {
 			return err
@@ -123,7 +156,14 @@ func (d *Desk) Work(ctx context.Context) error {
 // else's by now.
 func (d *Desk) work(ctx context.Context, r store.Replay) error {
 	for {
-		events, err := d.Store.ReplayEvents(ctx, r.Filter, r.Cursor, r.UntilSeq, page)
+		// No more than there were when it was asked for: an event that came to fit
+		// since was not confirmed.
+		most := int(min(page, r.Events-r.Replayed-r.Superseded-r.PassedOver))
+		var events []store.ReplayEvent
+		var err error
+		if most > 0 {
+			events, err = d.Store.ReplayEvents(ctx, r, most)
+		}
 		if err != nil {
 			return err
 		}
@@ -158,27 +198,35 @@ func rest(ctx context.Context) error {
 	}
 }
 
-// one replays one event. Whatever was reopened or ended meanwhile is passed over.
+// one acts on one event. Whatever was reopened or ended meanwhile is passed over.
 func (d *Desk) one(ctx context.Context, r *store.Replay, e store.ReplayEvent) error {
-	var err error
-	switch {
-	case e.Superseded && (e.Status == df.Quarantined || e.Status == df.Failed):
-		err = d.Store.Supersede(ctx, e.ID, Superseded, d.Clock())
-	case e.Superseded:
-	case e.Status == df.Failed:
-		err = d.Store.RetryNow(ctx, e.ID, d.Clock())
-	default:
-		err = d.Store.Reopen(ctx, e.ID, d.Clock())
-	}
+	past := e.Superseded && reopens(r.Action)
+	err := d.act(ctx, *r, e, past)
 	switch {
 	case errors.Is(err, store.ErrState), errors.Is(err, store.ErrNotFound):
 		r.PassedOver++
 	case err != nil:
 		return err
-	case e.Superseded:
+	case past:
 		r.Superseded++
 	default:
 		r.Replayed++
 	}
 	return nil
+}
+
+func (d *Desk) act(ctx context.Context, r store.Replay, e store.ReplayEvent, past bool) error {
+	switch {
+	case r.Action == store.BulkQuarantine:
+		return d.Store.CloseEvent(ctx, e.ID, df.Quarantined, r.Reason, d.Clock())
+	case r.Action == store.BulkMarkDone:
+		return d.Store.CloseEvent(ctx, e.ID, df.Done, r.Reason, d.Clock())
+	case past && (e.Status == df.Quarantined || e.Status == df.Failed):
+		return d.Store.Supersede(ctx, e.ID, Superseded, d.Clock())
+	case past:
+		return nil
+	case e.Status == df.Failed:
+		return d.Store.RetryNow(ctx, e.ID, d.Clock())
+	}
+	return d.Store.Reopen(ctx, e.ID, d.Clock())
 }

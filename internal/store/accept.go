@@ -129,7 +129,7 @@ func (c *claim) step(keys []string) Step {
 	args = append(args, c.now)
 	return Step{
 		Query: `INSERT INTO webhook_dedupe (key, event_id, expires_at) VALUES ` + tuples(len(keys), 3, 0) + `
-			ON CONFLICT (key) DO UPDATE SET event_id = excluded.event_id, expires_at = excluded.expires_at
+			ON CONFLICT (key) DO UPDATE SET event_id = excluded.event_id, expires_at = excluded.expires_at, repeats = 0, repeated_at = NULL
 			WHERE webhook_dedupe.expires_at <= $` + strconv.Itoa(len(args)) + `
 			RETURNING key`,
 		Args: args,
@@ -164,7 +164,24 @@ func (c *claim) sort(ctx context.Context, tx Tx, deliveries []Delivery) ([]Accep
 			fresh = append(fresh, d)
 		}
 	}
-	return results, fresh, nil
+	return results, fresh, c.countRepeats(ctx, tx, results, deliveries)
+}
+
+// countRepeats notes how often what is known came again. The rows are those that
+// were claimed in vain, which this transaction holds anyway.
+func (c *claim) countRepeats(ctx context.Context, tx Tx, results []Accepted, deliveries []Delivery) error {
+	times := map[string]int{}
+	for i, r := range results {
+		if r.Duplicate {
+			times[deliveries[i].DedupeKey]++
+		}
+	}
+	var steps []Step
+	for _, key := range sortedKeys(times) {
+		steps = append(steps, Step{Query: `UPDATE webhook_dedupe SET repeats = repeats + $2, repeated_at = $3 WHERE key = $1`,
+			Args: []any{key, times[key], c.now}})
+	}
+	return tx.Pipeline(ctx, steps...)
 }
 
 func eventsOfKeys(ctx context.Context, tx Tx, keys []string) (map[string]string, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -85,6 +86,49 @@ func TestADuplicateNamesTheFirstEventUntilItsWindowEnds(t *testing.T) {
 		late.DedupeUntil = noon.Add(30 * time.Minute)
 		if got := accept(t, s, noon.Add(11*time.Minute), late)[0]; got.Duplicate || got.EventID != late.Event.ID {
 			t.Errorf("after the window: %+v", got)
+		}
+	})
+}
+
+func TestRefusedDuplicatesAreCounted(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, s *store.Store) {
+		first, other := delivery("C1", "w1"), delivery("C1", "w2")
+		accept(t, s, noon, first, delivery("C1", "w1"), other)
+		accept(t, s, noon.Add(time.Minute), delivery("C1", "w1"), delivery("C1", "w1"))
+		if n, last, err := s.Repeats(t.Context(), first.Event.ID); err != nil || n != 3 || !last.Equal(noon.Add(time.Minute)) {
+			t.Errorf("%d times, last %v, %v", n, last, err)
+		}
+		if n, last, err := s.Repeats(t.Context(), other.Event.ID); err != nil || n != 0 || !last.IsZero() {
+			t.Errorf("never again: %d, %v, %v", n, last, err)
+		}
+		late := delivery("C1", "w1") // after the window it is an event of its own, and counted anew
+		accept(t, s, noon.Add(11*time.Minute), late)
+		if n, _, err := s.Repeats(t.Context(), late.Event.ID); err != nil || n != 0 {
+			t.Errorf("anew: %d, %v", n, err)
+		}
+	})
+}
+
+func TestWhatStandsAroundAnEvent(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, s *store.Store) {
+		var ids []string
+		for i := range 7 {
+			ids = append(ids, accept(t, s, noon, delivery("C1", fmt.Sprint("n", i)))[0].EventID)
+			accept(t, s, noon, delivery("C2", fmt.Sprint("m", i)))
+		}
+		e, err := s.Event(t.Context(), ids[3])
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, after, err := s.Neighbours(t.Context(), e, 2)
+		var got []string
+		for _, one := range append(after, before...) {
+			got = append(got, one.ID)
+		}
+		if want := []string{ids[5], ids[4], ids[2], ids[1]}; err != nil || !slices.Equal(got, want) {
+			t.Errorf("around it stand %v, want %v, %v", got, want, err)
 		}
 	})
 }

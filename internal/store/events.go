@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -54,9 +55,11 @@ type EventFilter struct {
 	Status   df.Status
 	Type     string // the wire name or our kind
 	EntityID string // the entity's, the contact's or the person's id
+	Person   string // our id of a person, or a number of one
 	Text     string // found anywhere in the body
 	From, To time.Time
-	Before   int64 // seq of the last row of the page before
+	IDs      []string // of events; nil for any
+	Before   int64    // seq of the last row of the page before
 	Limit    int
 }
 
@@ -98,6 +101,15 @@ func (f EventFilter) where() (string, []any) {
 		add(`seq IN (SELECT seq FROM webhook_events WHERE entity_id = ? UNION SELECT seq FROM webhook_events WHERE contact_id = ?
 			UNION SELECT seq FROM webhook_events WHERE person_id = ? UNION SELECT seq FROM webhook_events WHERE id = ?)`, f.EntityID)
 	}
+	if strings.HasPrefix(f.Person, "+") {
+		add(`person_id IN (SELECT id FROM contact_mappings WHERE phone_number = ? UNION SELECT person_id FROM contact_phones WHERE phone = ?)`, f.Person)
+	} else if f.Person != "" {
+		add("person_id = ?", f.Person)
+	}
+	if f.IDs != nil {
+		terms = append(terms, "id IN ("+list(len(f.IDs), len(args))+")")
+		args = append(args, anys(f.IDs)...)
+	}
 	if f.Text != "" {
 		add(`lower(CAST(payload_json AS TEXT)) LIKE ? ESCAPE '\'`, "%"+likeEscape(strings.ToLower(f.Text))+"%")
 	}
@@ -118,6 +130,47 @@ func (f EventFilter) where() (string, []any) {
 
 func likeEscape(text string) string {
 	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text)
+}
+
+// Neighbours lists events about the same person, or the same contact or entity
+// while nobody knows whose it is: those just before and just after an event, newest
+// first, at most limit of each.
+func (s *Store) Neighbours(ctx context.Context, e df.Event, limit int) (before, after []df.Event, err error) {
+	about := EventFilter{EntityID: e.Notice.EntityID}
+	if e.PersonID != "" {
+		about.EntityID = e.PersonID
+	} else if e.Notice.ContactID != "" {
+		about.EntityID = e.Notice.ContactID
+	}
+	if about.EntityID == "" {
+		return nil, nil, nil
+	}
+	about.Before, about.Limit = e.Seq, limit
+	if before, err = s.Events(ctx, about); err != nil {
+		return nil, nil, err
+	}
+	about.Before = 0
+	where, args := about.where()
+	args = append(args, e.Seq, limit)
+	err = s.Each(ctx, `SELECT `+fullEvent+` FROM webhook_events`+where+fmt.Sprintf(` AND seq > $%d ORDER BY seq LIMIT $%d`, len(args)-1, len(args)),
+		args, func(row Row) error {
+			one, err := scanEvent(row)
+			after = append(after, one)
+			return err
+		})
+	if err != nil {
+		return nil, nil, fmt.Errorf("list neighbours of an event: %w", err)
+	}
+	slices.Reverse(after)
+	return before, after, nil
+}
+
+// Repeats says how often an event was delivered again and refused as a duplicate,
+// as long as its dedupe key is remembered, and when the last time was.
+func (s *Store) Repeats(ctx context.Context, eventID string) (times int64, last time.Time, err error) {
+	err = s.Row(ctx, `SELECT COALESCE(sum(repeats), 0), max(repeated_at) FROM webhook_dedupe WHERE event_id = $1 AND repeats > 0`, eventID).
+		Scan(&times, scanTime(&last))
+	return times, last, err
 }
 
 // Count is how many events of a source have a status.

@@ -10,16 +10,18 @@ import (
 	"github.com/df-middleware/dfm/internal/df"
 )
 
-// Replay is one bulk replay, worked by a job.
+// Replay is one bulk replay, or another thing done to many events, worked by a job.
 type Replay struct {
 	ID         string
+	Action     string // one of the Bulk actions
 	Filter     EventFilter
 	Actor      string
-	Status     string // running, done, stopped
+	Reason     string // why, as the actor said
+	Status     string // working, done, stopped
 	UntilSeq   int64  // events that came later are not replayed
 	Cursor     int64  // the event that was reached
-	Events     int64  // how many there were to replay
-	Replayed   int64  // put back into their lanes
+	Events     int64  // how many there were; no more are touched
+	Replayed   int64  // done as asked: put back into their lanes, or ended
 	Superseded int64  // older than what the sides agree on; nothing is done about them
 	PassedOver int64  // open or replayed by somebody else meanwhile
 	StartedAt  time.Time
@@ -28,27 +30,45 @@ type Replay struct {
 	Error      string // safe text
 }
 
-// The statuses of a replay.
+// The statuses of a replay. The release before knew "running" and replays alone, by
+// fewer filters: it must not take up what this one began.
 const (
-	ReplayRunning = "running"
+	ReplayRunning = "working"
 	ReplayDone    = "done"
 	ReplayStopped = "stopped"
 )
 
-const replayColumns = `id, filter, actor, status, until_seq, cursor_seq, events, replayed, superseded, passed_over,
+// underWay are the statuses of what is still to be worked.
+const underWay = `status IN ('working', 'running')`
+
+// What can be done to many events.
+const (
+	BulkReplay     = "replay"
+	BulkRelease    = "release"
+	BulkQuarantine = "quarantine"
+	BulkMarkDone   = "mark-done"
+)
+
+// BulkActions lists them.
+func BulkActions() []string { return []string{BulkReplay, BulkRelease, BulkQuarantine, BulkMarkDone} }
+
+const replayColumns = `id, action, reason, filter, actor, status, until_seq, cursor_seq, events, replayed, superseded, passed_over,
 	started_at, beat_at, finished_at, error`
 
 func scanReplay(row Row) (Replay, error) {
 	var r Replay
-	err := row.Scan(&r.ID, scanJSON(&r.Filter), &r.Actor, &r.Status, &r.UntilSeq, &r.Cursor, &r.Events, &r.Replayed, &r.Superseded,
+	err := row.Scan(&r.ID, &r.Action, scanText(&r.Reason), scanJSON(&r.Filter), &r.Actor, &r.Status, &r.UntilSeq, &r.Cursor, &r.Events, &r.Replayed, &r.Superseded,
 		&r.PassedOver, scanTime(&r.StartedAt), scanTime(&r.BeatAt), scanTime(&r.FinishedAt), scanText(&r.Error))
+	if r.Status == "running" {
+		r.Status = ReplayRunning
+	}
 	return r, err
 }
 
 // InsertReplay adds a replay that is to be worked.
 func InsertReplay(ctx context.Context, q Querier, r Replay) error {
-	_, err := q.Exec(ctx, `INSERT INTO replays (`+replayColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
-		r.ID, asJSON(r.Filter), r.Actor, r.Status, r.UntilSeq, r.Cursor, r.Events, r.Replayed, r.Superseded, r.PassedOver,
+	_, err := q.Exec(ctx, `INSERT INTO replays (`+replayColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
+		r.ID, r.Action, null(r.Reason), asJSON(r.Filter), r.Actor, r.Status, r.UntilSeq, r.Cursor, r.Events, r.Replayed, r.Superseded, r.PassedOver,
 		r.StartedAt, r.BeatAt, r.FinishedAt, null(r.Error))
 	if err != nil {
 		return fmt.Errorf("keep replay: %w", err)
@@ -83,7 +103,7 @@ func (s *Store) ClaimReplay(ctx context.Context, now, deadBefore time.Time) (r R
 	err = s.InTx(ctx, func(tx Tx) error {
 		ok = false
 		r, err = scanReplay(tx.Row(ctx, `UPDATE replays SET beat_at = $1 WHERE id = (SELECT id FROM replays
-			WHERE status = 'running' AND beat_at < $2 ORDER BY started_at LIMIT 1) AND status = 'running' AND beat_at < $2
+			WHERE `+underWay+` AND beat_at < $2 ORDER BY started_at LIMIT 1) AND `+underWay+` AND beat_at < $2
 			RETURNING `+replayColumns, now, deadBefore))
 		if errors.Is(err, ErrNoRows) {
 			return nil
@@ -98,7 +118,7 @@ func (s *Store) ClaimReplay(ctx context.Context, now, deadBefore time.Time) (r R
 // stopped, or taken over by another worker, since it was read.
 func (s *Store) SaveReplay(ctx context.Context, r Replay, beat time.Time) error {
 	changed, err := s.Exec(ctx, `UPDATE replays SET status = $2, cursor_seq = $3, replayed = $4, superseded = $5, passed_over = $6,
-		beat_at = $7, finished_at = $8, error = $9 WHERE id = $1 AND status = 'running' AND beat_at = $10`,
+		beat_at = $7, finished_at = $8, error = $9 WHERE id = $1 AND `+underWay+` AND beat_at = $10`,
 		r.ID, r.Status, r.Cursor, r.Replayed, r.Superseded, r.PassedOver, beat, r.FinishedAt, null(r.Error), r.BeatAt)
 	if err != nil {
 		return fmt.Errorf("keep replay: %w", err)
@@ -112,7 +132,7 @@ func (s *Store) SaveReplay(ctx context.Context, r Replay, beat time.Time) error 
 // StopReplay ends a running replay where it is. It returns ErrState for one that
 // does not run.
 func StopReplay(ctx context.Context, q Querier, id string, now time.Time) error {
-	changed, err := q.Exec(ctx, `UPDATE replays SET status = 'stopped', finished_at = $2 WHERE id = $1 AND status = 'running'`, id, now)
+	changed, err := q.Exec(ctx, `UPDATE replays SET status = 'stopped', finished_at = $2 WHERE id = $1 AND `+underWay, id, now)
 	if err == nil && changed == 0 {
 		return ErrState
 	}
@@ -127,18 +147,27 @@ type ReplayEvent struct {
 	Superseded bool
 }
 
-// replayable are the events that can be put back into their lanes.
-const replayable = `lane <> '' AND status IN ('done', 'skipped', 'quarantined', 'error')`
+// doable are the events to which an action can be done.
+func doable(action string) string {
+	switch action {
+	case BulkQuarantine:
+		return `lane <> '' AND status IN ('pending', 'processing', 'error')`
+	case BulkMarkDone:
+		return `lane <> '' AND status IN ('pending', 'processing', 'error', 'quarantined')`
+	case BulkRelease:
+		return `lane <> '' AND status = 'quarantined'`
+	}
+	return `lane <> '' AND status IN ('done', 'skipped', 'quarantined', 'error')`
+}
 
 // superseded is an event about a contact's state that came before the sides last
 // agreed on the person: what it told of is part of that, or was overtaken by it.
 const superseded = `(kind LIKE 'contact.%' AND kind <> 'contact.deleted' AND EXISTS (SELECT 1 FROM contact_mappings p
 	WHERE p.id = webhook_events.person_id AND p.last_synced_at > webhook_events.received_at))`
 
-// ReplayEvents lists the events of a filter that can be replayed, oldest first,
-// from after one seq up to another.
-func (s *Store) ReplayEvents(ctx context.Context, f EventFilter, after, until int64, limit int) ([]ReplayEvent, error) {
-	where, args := f.replayable(after, until)
+// ReplayEvents lists the events that a replay has not reached yet, oldest first.
+func (s *Store) ReplayEvents(ctx context.Context, r Replay, limit int) ([]ReplayEvent, error) {
+	where, args := r.Filter.doable(r.Action, r.Cursor, r.UntilSeq)
 	args = append(args, limit)
 	var events []ReplayEvent
 	err := s.Each(ctx, `SELECT id, seq, status, `+superseded+` FROM webhook_events`+where+` ORDER BY seq LIMIT $`+strconv.Itoa(len(args)), args, func(row Row) error {
@@ -153,33 +182,48 @@ func (s *Store) ReplayEvents(ctx context.Context, f EventFilter, after, until in
 	return events, nil
 }
 
-func (f EventFilter) replayable(after, until int64) (string, []any) {
+func (f EventFilter) doable(action string, after, until int64) (string, []any) {
 	f.Before = until + 1
 	where, args := f.where()
 	args = append(args, after)
-	return where + ` AND seq > $` + strconv.Itoa(len(args)) + ` AND ` + replayable, args
+	return where + ` AND seq > $` + strconv.Itoa(len(args)) + ` AND ` + doable(action), args
 }
 
-// ReplayCount is what a replay would come to.
+// ReplayCount is what a replay, or another action, would come to.
 type ReplayCount struct {
-	UntilSeq   int64
-	Events     int64 // that can be replayed, superseded ones included
+	UntilSeq   int64 // the newest event that was counted over
+	Events     int64 // to which it can be done, superseded ones included
 	Superseded int64
-	People     int64 // whose lanes they are in, superseded ones left out
+	People     int64 // whose lanes they are in
+	Current    int64 // of these people, those with an event that is not superseded
 	Unfinished int64 // of what is no contact's state, events that never ended well: each may have one effect
+	ByStatus   map[df.Status]int64
 }
 
-// CountReplay says what a replay of a filter would come to now.
-func (s *Store) CountReplay(ctx context.Context, f EventFilter) (ReplayCount, error) {
-	var c ReplayCount
-	if err := s.Row(ctx, `SELECT COALESCE(max(seq), 0) FROM webhook_events`).Scan(&c.UntilSeq); err != nil {
+// CountReplay says what an action on a filter's events would come to now. Events
+// after until are not counted; 0 means none is too new.
+func (s *Store) CountReplay(ctx context.Context, f EventFilter, action string, until int64) (ReplayCount, error) {
+	c := ReplayCount{UntilSeq: until, ByStatus: map[df.Status]int64{}}
+	if until == 0 {
+		if err := s.Row(ctx, `SELECT COALESCE(max(seq), 0) FROM webhook_events`).Scan(&c.UntilSeq); err != nil {
+			return c, fmt.Errorf("count events to replay: %w", err)
+		}
+	}
+	where, args := f.doable(action, 0, c.UntilSeq)
+	found := `(SELECT lane, kind, status, ` + superseded + ` AS past FROM webhook_events` + where + `) AS found`
+	err := s.Row(ctx, `SELECT count(*), COALESCE(sum(CASE WHEN past THEN 1 ELSE 0 END), 0), count(DISTINCT lane), count(DISTINCT CASE WHEN past THEN NULL ELSE lane END),
+		COALESCE(sum(CASE WHEN kind NOT LIKE 'contact.%' AND status <> 'done' AND status <> 'skipped' THEN 1 ELSE 0 END), 0) FROM `+found, args...).
+		Scan(&c.Events, &c.Superseded, &c.People, &c.Current, &c.Unfinished)
+	if err != nil {
 		return c, fmt.Errorf("count events to replay: %w", err)
 	}
-	where, args := f.replayable(0, c.UntilSeq)
-	err := s.Row(ctx, `SELECT count(*), COALESCE(sum(CASE WHEN past THEN 1 ELSE 0 END), 0), count(DISTINCT CASE WHEN past THEN NULL ELSE lane END),
-		COALESCE(sum(CASE WHEN kind NOT LIKE 'contact.%' AND status <> 'done' AND status <> 'skipped' THEN 1 ELSE 0 END), 0)
-		FROM (SELECT lane, kind, status, `+superseded+` AS past FROM webhook_events`+where+`) AS found`, args...).
-		Scan(&c.Events, &c.Superseded, &c.People, &c.Unfinished)
+	err = s.Each(ctx, `SELECT status, count(*) FROM `+found+` GROUP BY status`, args, func(row Row) error {
+		var status df.Status
+		var n int64
+		err := row.Scan((*string)(&status), &n)
+		c.ByStatus[status] = n
+		return err
+	})
 	if err != nil {
 		return c, fmt.Errorf("count events to replay: %w", err)
 	}
@@ -188,8 +232,8 @@ func (s *Store) CountReplay(ctx context.Context, f EventFilter) (ReplayCount, er
 
 // ReplayPeople lists the people whose contacts a replay would look at again, at
 // most limit of them.
-func (s *Store) ReplayPeople(ctx context.Context, f EventFilter, until int64, limit int) ([]string, error) {
-	where, args := f.replayable(0, until)
+func (s *Store) ReplayPeople(ctx context.Context, f EventFilter, action string, until int64, limit int) ([]string, error) {
+	where, args := f.doable(action, 0, until)
 	args = append(args, limit)
 	var people []string
 	err := s.Each(ctx, `SELECT DISTINCT person_id FROM webhook_events`+where+` AND person_id IS NOT NULL AND NOT `+superseded+`

@@ -38,7 +38,7 @@ var ageings = []ageing{
 	{class: History, table: "effects", key: "key", time: "updated_at", order: "updated_at", when: "state IN ('done', 'failed')"},
 	{class: History, table: "people_undo", key: "id", time: "at", order: "id"},
 	{class: History, table: "list_runs", key: "id", time: "created_at", order: "id", when: "state <> 'waiting'"},
-	{class: History, table: "replays", key: "id", time: "started_at", order: "id", when: "status <> 'running'"},
+	{class: History, table: "replays", key: "id", time: "started_at", order: "id", when: "status NOT IN ('working', 'running')"},
 	{class: History, table: "reconcile_runs", key: "id", time: "started_at", order: "id", when: "status <> 'running'"},
 	{class: Records, table: "message_mappings", key: "id", time: "created_at", order: "created_at"},
 	{class: Records, table: "calls", key: "id", time: "started_at", order: "started_at, id"},

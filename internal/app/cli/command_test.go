@@ -105,7 +105,7 @@ func TestDriftAndADryReplayOfAnEmptyDatabase(t *testing.T) {
 	}{
 		{[]string{"drift", "--strict"}, "No sweep has run yet."},
 		{[]string{"drift", "--json"}, `"unexplained": 0`},
-		{[]string{"replay", "--source", "ghl", "--dry-run"}, "0 events of 0 people would be replayed"},
+		{[]string{"replay", "--source", "ghl", "--dry-run"}, "0 events of 0 people fit"},
 		{[]string{"replay", "--source", "ghl", "--dry-run", "--json"}, `"exact": true`},
 		{[]string{"replay", "--source", "ghl"}, "0 events replayed, 0 superseded, 0 passed over (done)"},
 	} {

@@ -22,6 +22,7 @@ func replayCommand() command {
 			flags.StringVar(&o.status, "status", "", "only events that are done, skipped, error or quarantined")
 			flags.StringVar(&o.filter.Type, "type", "", "only events of this type")
 			flags.StringVar(&o.filter.EntityID, "entity", "", "only events about this id, contact or person")
+			flags.StringVar(&o.filter.Person, "person", "", "only events of this person: our id, or a phone number such as +15005550111")
 			flags.StringVar(&o.filter.Query, "q", "", "only events with this text in the body")
 			flags.StringVar(&o.from, "from", "", "received at or after, such as 2030-01-02T15:04:05Z")
 			flags.StringVar(&o.to, "to", "", "received before")
@@ -87,7 +88,7 @@ func replayEvents(ctx context.Context, env Environment, o replayOptions, args []
 		if !e.Exact {
 			about = fmt.Sprintf("at least, with %d people looked at,", e.LookedAt)
 		}
-		_, err = fmt.Fprintf(env.Stdout, "%d events of %d people would be replayed; %d more are superseded.\nThat would write %s %d times to other systems.\n",
+		_, err = fmt.Fprintf(env.Stdout, "%d events of %d people fit; %d of them are superseded and would be passed over.\nThe others would write %s %d times to other systems.\n",
 			e.Events, e.People, e.Superseded, about, e.Writes)
 		return err
 	}

@@ -97,7 +97,7 @@
     let asking = false;
     const busy = () => paused || document.hidden || !getSelection().isCollapsed ||
       document.activeElement?.matches("main input, main select, main textarea") ||
-      document.querySelector("main [data-fresh] details[open]");
+      document.querySelector("main [data-fresh] :is(details[open], input:checked)");
     const refresh = async () => {
       last = Date.now();
       due = false;
