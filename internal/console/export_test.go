@@ -22,12 +22,3 @@ func (s *Server) Listened(t *testing.T) {
 	s.pulse.mu.Unlock()
 	<-looked
 }
-
-// AsRole gives everybody who is signed in the role.
-func (s *Server) AsRole(role Role) {
-	s.sessions.mu.Lock()
-	defer s.sessions.mu.Unlock()
-	for _, one := range s.sessions.byID {
-		one.role = role
-	}
-}

@@ -117,7 +117,7 @@ func (s *Server) rawEvent(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": "event-" + e.ID + ".bin"}))
 	raw := e.Raw
-	if !visitorOf(r).role.allows(Admin) {
+	if !visitorOf(r).role.Allows(Admin) {
 		raw = masked(raw)
 	}
 	_, _ = w.Write(raw) // the reader may have gone

@@ -188,7 +188,7 @@ func TestOnlyAdministratorsGetLinksToRecordings(t *testing.T) {
 	if got.status != http.StatusOK || strings.Contains(got.body, link) || !strings.Contains(got.body, "[hidden link ") {
 		t.Errorf("the API answers %d %s", got.status, got.body)
 	}
-	w.console.AsRole(console.Viewer)
+	w.signInAs(w.user("Vera", console.Viewer))
 	if got := w.get("/events/" + id + "/raw"); strings.Contains(got.body, link) || !strings.Contains(got.body, `"id":7`) {
 		t.Errorf("a viewer downloads %s", got.body)
 	}
