@@ -24,7 +24,7 @@ var arrows = map[string][]string{
 	"cmd": {"app", "df"},
 	"app": {
 		"alerts", "aloware", "appointments", "auth", "backup", "broadcasts", "calls", "consent", "console", "converge", "df", "effects", "egress", "explain", "ghl", "inbox",
-		"lists", "messages", "observe", "people", "queue", "reconcile", "replay", "retention", "sandbox", "store", "texting", "verity",
+		"legacy", "lists", "messages", "observe", "people", "queue", "reconcile", "replay", "retention", "sandbox", "store", "texting", "verity",
 	},
 
 	"console": {"alerts", "appointments", "auth", "calls", "consent", "converge", "df", "explain", "lists", "observe", "people", "queue", "store"},
@@ -42,6 +42,7 @@ var arrows = map[string][]string{
 	"auth":         {"df", "egress", "observe", "store"},
 	"lists":        {"consent", "df", "observe", "people", "store"},
 	"reconcile":    {"consent", "converge", "df", "observe", "people", "queue", "store"},
+	"legacy":       {"consent", "df", "people", "store"},
 	"replay":       {"converge", "df", "people", "store"},
 	"retention":    {"df", "store"},
 	"explain":      {"consent", "converge", "df", "lists", "people", "store"},

@@ -61,10 +61,24 @@ func (a access) lastsFor(d time.Duration, now time.Time) bool {
 // sealed seals a token together with what it is and whose, so that a value moved
 // to another row or column does not open there.
 func (a *App) sealed(kind, id string, token df.Secret) ([]byte, error) {
+	return sealed(a.sealer, kind, id, token)
+}
+
+// SealPair seals the tokens of a location as they are stored, for tokens that
+// were granted to another program for the same app.
+func SealPair(sealer Sealer, locationID string, access, refresh df.Secret) (sealedAccess, sealedRefresh []byte, err error) {
+	if sealedAccess, err = sealed(sealer, "access", locationID, access); err != nil {
+		return nil, nil, err
+	}
+	sealedRefresh, err = sealed(sealer, "refresh", locationID, refresh)
+	return sealedAccess, sealedRefresh, err
+}
+
+func sealed(sealer Sealer, kind, id string, token df.Secret) ([]byte, error) {
 	if !token.Set() {
 		return nil, nil
 	}
-	sealed, err := a.sealer.Seal(append(sealContext(kind, id), token.Reveal()...))
+	sealed, err := sealer.Seal(append(sealContext(kind, id), token.Reveal()...))
 	if err != nil {
 		return nil, fmt.Errorf("seal the %s token of GHL: %w", kind, err)
 	}

@@ -75,12 +75,13 @@ type RegistryTx interface {
 // ReviewKind names a question about who is who.
 type ReviewKind string
 
-// The questions that Identify and Link leave to an operator.
+// The questions that Identify, Link and an import leave to an operator.
 const (
 	SharedPhone    ReviewKind = "shared_phone"    // the one person with this phone has another contact at this side
 	AmbiguousPhone ReviewKind = "ambiguous_phone" // several active people have this phone
 	AmbiguousEmail ReviewKind = "ambiguous_email" // several active people have this e-mail
 	ContactHeld    ReviewKind = "contact_held"    // the contact that matches belongs to another person
+	LegacyConflict ReviewKind = "legacy_conflict" // the original's rows disagree about whose contact it is
 )
 
 // Review is a question for an operator: might these be one person?

@@ -36,6 +36,33 @@ func (s Stored) WithPhoneLock(ctx context.Context, phone df.Phone, fn func(tx Re
 	})
 }
 
+// Within is the Registry inside one transaction of the caller's: what is decided
+// through it takes effect with the rest of that transaction or not at all. The
+// phones that it locks stay locked until then, so whoever decides several things
+// takes them in the order of their phones.
+type Within struct {
+	Tx store.Tx
+	// Linked is as in Stored.
+	Linked func(ctx context.Context, tx store.Tx, p Person) error
+}
+
+var _ Registry = Within{}
+
+// Known implements Registry.
+func (w Within) Known(ctx context.Context, side df.Side, contactID string) (Person, bool, error) {
+	return byContact(ctx, w.Tx, side, contactID)
+}
+
+// WithPhoneLock implements Registry.
+func (w Within) WithPhoneLock(ctx context.Context, phone df.Phone, fn func(tx RegistryTx) error) error {
+	if phone != "" {
+		if err := store.LockPhone(ctx, w.Tx, phone); err != nil {
+			return err
+		}
+	}
+	return fn(storedTx{w.Tx, w.Linked})
+}
+
 type storedTx struct {
 	tx     store.Tx
 	linked func(ctx context.Context, tx store.Tx, p Person) error

@@ -49,7 +49,7 @@ func (e usageError) Error() string { return string(e) }
 func commands() []command {
 	return []command{
 		serveCommand(), mcpCommand(), demoCommand(), sandboxCommand(), migrateCommand(), doctorCommand(), catalogCommand(),
-		keysCommand(), usersCommand(), exportCommand(), backupCommand(), eraseCommand(), driftCommand(), replayCommand(), healthCommand(), versionCommand(),
+		keysCommand(), usersCommand(), exportCommand(), backupCommand(), eraseCommand(), driftCommand(), replayCommand(), importLegacyCommand(), healthCommand(), versionCommand(),
 		completionCommand(), manCommand(),
 	}
 }
@@ -135,7 +135,7 @@ var errSilent = errors.New("failed")
 func printHelp(w io.Writer) {
 	fmt.Fprint(w, "dfm keeps GoHighLevel, Aloware, a texting system and Verity in agreement.\n\nUsage: dfm <command> [flags]\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.summary)
+		fmt.Fprintf(w, "  %-13s %s\n", c.name, c.summary)
 	}
 	fmt.Fprint(w, "\nExample: dfm demo --once\n\nRun dfm <command> --help for a command's flags and an example.\nSettings come from the environment and from .env; see docs/operating.md.\n")
 }

@@ -48,6 +48,7 @@ func TestWrongUseIsTwoAndSaysWhatToDo(t *testing.T) {
 		{"users", "set-password", "dana@example.test", "a password"}, {"export"}, {"mcp", "x"},
 		{"export", "people", "--format", "csv"}, {"export", "verify"}, {"erase"}, {"erase", "--yes", "id"},
 		{"backup"}, {"backup", "verify"}, {"backup", "create", "x"}, {"drift", "x"}, {"replay"}, {"replay", "--source", "ghl", "x"}, {"replay", "--from", "yesterday"},
+		{"import-legacy"}, {"import-legacy", "--from", "postgres://x", "y"}, {"import-legacy", "--from", "postgres://x", "--replay-events", "all"},
 	} {
 		if got := run(t, map[string]string{"DATABASE_URL": "sqlite:" + filepath.Join(t.TempDir(), "x.db")}, args...); got.code != exitUsage {
 			t.Errorf("%v: %+v", args, got)
