@@ -24,7 +24,7 @@ var arrows = map[string][]string{
 	"cmd": {"app", "df"},
 	"app": {
 		"alerts", "aloware", "appointments", "auth", "backup", "broadcasts", "calls", "consent", "console", "converge", "df", "effects", "egress", "explain", "ghl", "inbox",
-		"legacy", "lists", "messages", "observe", "people", "queue", "reconcile", "replay", "retention", "sandbox", "store", "texting", "verity",
+		"legacy", "lists", "messages", "observe", "openapi", "people", "queue", "reconcile", "replay", "retention", "sandbox", "store", "texting", "verity",
 	},
 
 	"console": {"alerts", "appointments", "auth", "calls", "consent", "converge", "df", "explain", "lists", "observe", "people", "queue", "store"},
@@ -59,6 +59,7 @@ var arrows = map[string][]string{
 	"egress":  {"df", "observe"},
 
 	"observe": {"df"},
+	"openapi": {},
 	"payload": {},
 	"df":      {},
 

@@ -68,6 +68,8 @@ type App struct {
 	jwks       *auth.JWKS     // Clerk's public keys; nil when they are not fetched
 	begun      time.Time
 
+	document []byte // describes the web app
+
 	servers []*server
 	gateway *gateway
 	window  *console.Server // nil without the web app

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/df-middleware/dfm/internal/auth"
@@ -157,6 +159,10 @@ type driftView struct {
 func (a *App) listDrift(r *http.Request) (any, error) {
 	q := r.URL.Query()
 	filter := store.DriftFilter{Kind: q.Get("kind"), Reason: q.Get("reason"), After: q.Get("cursor")}
+	reasons := []string{"", store.DriftPending, store.DriftConflict, store.DriftBlocked, store.DriftUnexplained}
+	if !slices.Contains(reasons, filter.Reason) {
+		return nil, badRequest("reason must be one of" + strings.Join(reasons, " "))
+	}
 	if q.Has("field") {
 		field := df.Field(q.Get("field"))
 		filter.Field = &field

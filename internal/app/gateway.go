@@ -10,6 +10,7 @@ import (
 	"github.com/df-middleware/dfm/internal/df"
 	"github.com/df-middleware/dfm/internal/egress"
 	"github.com/df-middleware/dfm/internal/observe"
+	"github.com/df-middleware/dfm/internal/openapi"
 	"github.com/df-middleware/dfm/internal/verity"
 	"github.com/df-middleware/dfm/internal/verity/catalogue"
 )
@@ -22,6 +23,7 @@ type gateway struct {
 	client    *verity.Client
 	verifier  *auth.Verifier // of callers' Clerk tokens; nil accepts none
 	mcp       *mcpServer     // nil without the roles that serve it
+	document  []byte         // describes the gateway
 }
 
 // buildGateway makes the gateway and what goes through it.
@@ -68,6 +70,10 @@ func (a *App) buildDoor(g *gateway) error {
 		Metrics: a.metrics.Handler(), Observer: gatewayObserver{a.metrics}, Clock: a.clock, Log: a.log,
 		Checks: a.gatewayChecks(g),
 	}
+	if g.document, err = openapi.Gateway(openapi.About{Version: a.version}); err != nil {
+		return err
+	}
+	config.Document = g.document
 	if g.catalogue != nil {
 		config.Catalogue = g.catalogue.Current
 	}

@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -188,7 +189,11 @@ func (a *App) listTargets(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := a.store.FanOuts(r.Context(), store.FanOutFilter{Phone: string(phone), OpenOnly: r.URL.Query().Get("open") == "true", Limit: limit})
+	open := r.URL.Query().Get("open")
+	if open != "" && open != "true" && open != "false" {
+		return nil, badRequest("open must be true or false")
+	}
+	rows, err := a.store.FanOuts(r.Context(), store.FanOutFilter{Phone: string(phone), OpenOnly: open == "true", Limit: limit})
 	views := make([]targetView, len(rows))
 	for i, row := range rows {
 		views[i] = targetView{row.Phone, row.Target, row.State, row.Attempts, row.LastError, row.Since, nil}
@@ -205,12 +210,23 @@ func (a *App) exportEvidence(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	filter, err := evidenceFilter(q.Get("phone"), q.Get("personId"), q.Get("from"), q.Get("until"))
 	format, kind := consent.JSON, "application/json"
-	if q.Get("format") == "csv" {
+	switch q.Get("format") {
+	case "", "json":
+	case "csv":
 		format, kind = consent.CSV, "text/csv; charset=utf-8"
+	default:
+		err = badRequest("format must be json or csv")
 	}
 	var evidence bytes.Buffer
 	if err == nil {
 		_, err = consent.Export(r.Context(), a.store, &evidence, filter, format, a.clock())
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		err = notFound("there is no such person")
+	}
+	if err != nil && df.AsError(err).Status < http.StatusInternalServerError {
+		writeError(w, df.AsError(err))
+		return
 	}
 	if err != nil {
 		a.log.Error("the evidence about opt-outs could not be exported", "error", err)

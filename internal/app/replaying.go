@@ -197,6 +197,9 @@ func (a *App) stopReplay(r *http.Request) (any, error) {
 }
 
 func (a *App) endReplay(ctx context.Context, id string) error {
+	if _, err := a.store.ReplayByID(ctx, id); errors.Is(err, store.ErrNotFound) {
+		return notFound("there is no such replay")
+	}
 	err := a.store.InTx(ctx, func(tx store.Tx) error {
 		if err := store.StopReplay(ctx, tx, id, a.clock()); err != nil {
 			return err

@@ -32,34 +32,39 @@ func (a *App) buildWeb() error {
 	if !a.config.Has(RoleWeb) {
 		return nil
 	}
-	routes, err := a.webhookRoutes()
+	hooks, err := a.webhookRoutes()
 	if err != nil {
 		return err
 	}
 	mux := newRoutes()
+	if err := a.buildDocument(); err != nil {
+		return err
+	}
 	a.inbox = inbox.New(inbox.Config{
 		Writer: a.writer, Spill: a.spill, Clock: a.clock, NewID: a.newID, Log: a.log,
 		DedupeWindow: a.config.DedupeWindow, Hold: a.config.Hold, Unsigned: a.config.Unsigned, Observe: a.observeWebhook,
 	})
-	a.inbox.Register(mux, routes...)
+	a.inbox.Register(mux, hooks...)
 	a.registerInstallation(mux)
 	a.registerMCP(mux)
-	admin, jobs := a.guards()
-	talk, err := a.newChat(admin)
+	guard, jobsGuard := a.guards()
+	admin := func(h http.Handler) http.Handler { return guard.Wrap(plain(h)) }
+	jobs := func(h http.Handler) http.Handler { return jobsGuard.Wrap(plain(h)) }
+	talk, err := a.newChat(guard)
 	if err != nil {
 		return err
 	}
 	talk.Register(mux)
 	window, err := console.New(console.Config{
-		Store: a.store, Sync: a.sync, People: a.directory(), Clock: a.clock, Log: a.log, Admin: admin.Wrap, Jobs: jobs.Wrap,
+		Store: a.store, Sync: a.sync, People: a.directory(), Clock: a.clock, Log: a.log, Admin: admin, Jobs: jobs,
 		Connections: a.Connections, Health: a.Health, Outward: a.outward, Ready: a.ready,
 		Sample: a.sample, Metrics: a.metrics.Handler(), Version: a.version, Started: a.clock(),
 		Explain: a.explainer(), Look: a.sync.converger, Lists: a.lists.desk, ListSync: a.config.Lists.Sync, Users: a.lists,
-		Keys: a.keys, Decode: decoderOf(routes),
-		Guard: admin, Accounts: a.users(admin.Brake), Clerk: a.clerkUser(), ClerkOrigins: a.config.Clerk.AuthorizedParties,
-		Random: rand.Reader, BaseURL: a.config.BaseURL, Webhooks: webhooksOf(routes),
+		Keys: a.keys, Decode: decoderOf(hooks),
+		Guard: guard, Accounts: a.users(guard.Brake), Clerk: a.clerkUser(), ClerkOrigins: a.config.Clerk.AuthorizedParties,
+		Random: rand.Reader, BaseURL: a.config.BaseURL, Webhooks: webhooksOf(hooks),
 		RecordingLink: a.recordingLink, InstallPath: a.installPath(), Settings: a.effective(),
-		Features: []func(*console.Book){a.driftPages, a.optOutPages, a.flowPages, a.erasePages},
+		Features: []func(*console.Book){a.driftPages, a.optOutPages, a.flowPages, a.erasePages, a.toolPages},
 		Chat:     consoleChat{talk, chatDoor{config: a.config.MCP}},
 	})
 	if err != nil {
@@ -67,15 +72,16 @@ func (a *App) buildWeb() error {
 	}
 	a.window = window
 	window.Register(mux)
-	registerProfiles(mux, admin.Wrap)
-	a.registerOptOuts(mux, admin.Wrap)
+	registerProfiles(mux, admin)
+	a.registerDocument(mux, admin)
+	a.registerOptOuts(mux, admin)
 	mux.HandleFunc("GET "+calls.Path+"{token}", a.playRecording)
-	a.registerErasure(mux, admin.Wrap)
-	a.registerForwards(mux, admin.Wrap)
-	a.registerAppointments(mux, admin.Wrap)
-	a.registerBroadcasts(mux, admin.Wrap)
-	a.registerDrift(mux, admin.Wrap)
-	a.registerReplays(mux, admin.Wrap)
+	a.registerErasure(mux, admin)
+	a.registerForwards(mux, admin)
+	a.registerAppointments(mux, admin)
+	a.registerBroadcasts(mux, admin)
+	a.registerDrift(mux, admin)
+	a.registerReplays(mux, admin)
 	a.servers = append(a.servers, &server{name: "web", address: a.config.WebAddress(), handler: mux, ending: window.Stop})
 	return nil
 }

@@ -110,6 +110,18 @@ func (b *Book) has(pattern string) bool {
 	return there
 }
 
+// RoleOf returns the role of whoever is signed in at the browser that sent the
+// request.
+func RoleOf(r *http.Request) Role { return visitorOf(r).role }
+
+// Confirmation is the page between a button and what it does.
+type Confirmation = confirmation
+
+// Confirm shows one under an entry of the menu.
+func Confirm(section string, c Confirmation) Page {
+	return Page{Template: "confirm.html", Title: c.Question, Section: section, Data: c}
+}
+
 func (b *Book) page(role Role, pattern string, f show) {
 	s := b.server
 	b.see[strings.TrimSuffix(pattern, "{$}")] = role

@@ -62,7 +62,13 @@ func (s *Server) listEvents(r *http.Request) (any, error) {
 		Source: df.Source(q.Get("source")), Status: df.Status(q.Get("status")), Type: q.Get("type"),
 		EntityID: q.Get("entityId"), Person: personAsked(q.Get("person")), Text: q.Get("q"),
 	}
-	var err error
+	err := oneOf(r, "source", df.SourceGHL, df.SourceAloware, df.SourceTexting, df.SourceBroadcast)
+	if err != nil {
+		return nil, err
+	}
+	if err := oneOf(r, "status", df.Statuses()...); err != nil {
+		return nil, err
+	}
 	if filter.Limit, err = limitOf(r); err != nil {
 		return nil, err
 	}

@@ -59,6 +59,9 @@ type laneView struct {
 // syncContacts makes contacts converge: one, named by an id or a phone, or all.
 func (s *Server) syncContacts(r *http.Request) (any, error) {
 	q := r.URL.Query()
+	if err := oneOf(r, "all", "true", "false"); err != nil {
+		return nil, err
+	}
 	if q.Get("all") == "true" {
 		asked, err := s.Sync.SyncAll(r.Context())
 		return map[string]any{"people": asked}, err

@@ -28,7 +28,7 @@ type personView struct {
 func viewPerson(p store.Person) personView {
 	return personView{
 		ID: p.ID, GHLContactID: p.GHLContactID, AlowareContactID: p.AlowareContactID, PhoneNumber: p.Phone,
-		OtherPhones: p.OtherPhones, Email: p.Email, Status: p.Status, EndedAt: optional(p.EndedAt),
+		OtherPhones: append([]df.Phone{}, p.OtherPhones...), Email: p.Email, Status: p.Status, EndedAt: optional(p.EndedAt),
 		EndedReason: p.EndedReason, MergedInto: p.MergedInto, SyncDirection: p.SyncDirection,
 		LastSyncedAt: optional(p.LastSyncedAt), CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt,
 	}

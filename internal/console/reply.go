@@ -6,7 +6,9 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
@@ -150,6 +152,19 @@ func timeOf(r *http.Request, name string) (time.Time, error) {
 		return t, invalid(name + " must be a time such as 2030-01-02T15:04:05Z")
 	}
 	return t, nil
+}
+
+// oneOf refuses a parameter that is there and none of what it may be.
+func oneOf[T ~string](r *http.Request, name string, allowed ...T) error {
+	given := r.URL.Query().Get(name)
+	if given == "" || slices.Contains(allowed, T(given)) {
+		return nil
+	}
+	names := make([]string, len(allowed))
+	for i, one := range allowed {
+		names[i] = string(one)
+	}
+	return invalid(name + " must be one of " + strings.Join(names, ", "))
 }
 
 // optional returns nil for the zero time, which JSON then shows as null.

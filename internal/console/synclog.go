@@ -43,7 +43,13 @@ func (s *Server) listSyncLog(r *http.Request) (any, error) {
 		Direction: df.Direction(q.Get("direction")), Status: q.Get("status"), EntityID: q.Get("entityId"),
 		PersonID: q.Get("personId"), CorrelationID: q.Get("correlationId"),
 	}
-	var err error
+	err := oneOf(r, "direction", df.Directions()...)
+	if err != nil {
+		return nil, err
+	}
+	if err := oneOf(r, "status", "success", "error", "skipped"); err != nil {
+		return nil, err
+	}
 	if filter.Limit, err = limitOf(r); err != nil {
 		return nil, err
 	}

@@ -48,6 +48,11 @@ const (
 	VerityToGHL      Direction = "verity_to_ghl"
 )
 
+// Directions lists them.
+func Directions() []Direction {
+	return []Direction{GHLToAloware, AlowareToGHL, TextingToGHL, TextingToAloware, GHLToTexting, VerityToGHL}
+}
+
 // DirectionTo returns the direction of a write to the given side that was
 // caused by the other one.
 func DirectionTo(side Side) Direction {

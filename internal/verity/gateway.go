@@ -49,6 +49,7 @@ type Config struct {
 	AllowHeaders []string          // request headers that may go upstream besides the usual ones
 	Checks       []Check           // dependencies for /ready
 	Metrics      http.Handler      // GET /metrics; nil answers 404
+	Document     []byte            // GET /api/openapi.json, for callers with a key; nil answers 404
 	Observer     Observer
 	Clock        df.Clock
 	Log          *slog.Logger

@@ -13,11 +13,12 @@ import (
 
 // The gateway's routes.
 const (
-	routeCall   = "/api/verity"
-	routeProxy  = "/api/verity/proxy"
-	routeHealth = "/health"
-	routeReady  = "/ready"
-	routeMetric = "/metrics"
+	routeCall     = "/api/verity"
+	routeProxy    = "/api/verity/proxy"
+	routeDocument = "/api/openapi.json"
+	routeHealth   = "/health"
+	routeReady    = "/ready"
+	routeMetric   = "/metrics"
 )
 
 // ServeHTTP serves the routes of the contract, §3. Paths are compared as they
@@ -51,6 +52,9 @@ func (g *Gateway) table() map[string]http.HandlerFunc {
 	if g.cfg.Metrics != nil {
 		routes[routeMetric] = g.readers(g.cfg.Metrics.ServeHTTP)
 	}
+	if g.cfg.Document != nil {
+		routes[routeDocument] = g.readers(g.serveDocument)
+	}
 	return routes
 }
 
@@ -65,6 +69,15 @@ func (g *Gateway) Routes() []string {
 	}
 	slices.Sort(patterns)
 	return patterns
+}
+
+// serveDocument describes the gateway to whoever may call it.
+func (g *Gateway) serveDocument(w http.ResponseWriter, r *http.Request) {
+	if _, err := g.authenticate(r, "Authorization"); err != nil {
+		g.refuseRequest(w, err)
+		return
+	}
+	g.writeJSON(w, http.StatusOK, g.cfg.Document)
 }
 
 var notFound = refuse(http.StatusNotFound, "NOT_FOUND", "there is nothing here; calls go to POST /api/verity")

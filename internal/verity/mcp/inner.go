@@ -44,6 +44,28 @@ func (s *Server) Offers(caller Caller) []Offer {
 	return offers
 }
 
+// Reserved are the names that no operation's tool may have: those of our own.
+func Reserved() []string { return reservedNames() }
+
+// Sees reports whether a tool of the operation is there for the caller, and whether
+// it is listed to him or has to be searched for.
+func (s *Server) Sees(caller Caller, name string) (there, listed bool) {
+	set := s.set.Load()
+	t, found := set.Tool(name)
+	return found && caller.sees(t), s.lists(set)
+}
+
+// Visible counts the operations that the caller may use.
+func (s *Server) Visible(caller Caller) int {
+	visible := 0
+	for _, t := range s.set.Load().Tools {
+		if caller.sees(t) {
+			visible++
+		}
+	}
+	return visible
+}
+
 // Prepared is a call whose arguments were checked and which may be made.
 type Prepared struct {
 	Tool   string // the operation's own name, also when call_operation named it

@@ -1,6 +1,7 @@
 package toolset
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 )
@@ -118,3 +119,45 @@ func kindOf(schema map[string]any) string {
 	}
 	return ""
 }
+
+// Sample returns arguments for the tool to begin with: made-up values for what it
+// needs, and a whole body, if it takes one.
+func (t *Tool) Sample() map[string]any {
+	var root map[string]any
+	decoder := json.NewDecoder(bytes.NewReader(t.InputSchema))
+	decoder.UseNumber()
+	if decoder.Decode(&root) != nil {
+		return map[string]any{}
+	}
+	defs, _ := root["$defs"].(map[string]any)
+	if t.flat {
+		out, _ := wholeSample(root, defs).(map[string]any)
+		return out
+	}
+	out, _ := sample(root, defs, exampleDepth).(map[string]any)
+	properties, _ := root["properties"].(map[string]any)
+	if body, takes := properties[groupBody]; takes {
+		out[groupBody] = wholeSample(body, defs)
+	}
+	return out
+}
+
+// wholeSample is a sample with every member of an object that requires none.
+func wholeSample(value any, defs map[string]any) any {
+	schema, _ := value.(map[string]any)
+	if name, isRef := defName(schema); isRef {
+		schema, _ = defs[name].(map[string]any)
+	}
+	properties, _ := schema["properties"].(map[string]any)
+	if _, given := givenSample(schema); given || schema["required"] != nil || len(properties) == 0 {
+		return sample(value, defs, exampleDepth)
+	}
+	out := map[string]any{}
+	for name, one := range properties {
+		out[name] = sample(one, defs, exampleDepth-1)
+	}
+	return out
+}
+
+// Flat reports whether the tool's arguments are the body itself.
+func (t *Tool) Flat() bool { return t.flat }

@@ -28,6 +28,7 @@ type Result struct {
 	Structured json.RawMessage // an object that says the same, or nil
 	Binary     *Binary         // what is no text, or nil
 	Code       string          // of the failure, for the audit log; "" when all went well
+	Status     int             // HTTP status of Verity's answer, 0 when there was none
 }
 
 // Binary is an answer that is no text.
@@ -46,6 +47,12 @@ func Failure(code, format string, args ...any) Result {
 // to limit bytes with a hint how to get the rest; pictures, sounds and other
 // bytes as they are; an HTTP error as a failure that says what to change.
 func (t *Tool) Result(answer *verity.Response, fields []string, limit int) Result {
+	result := t.shape(answer, fields, limit)
+	result.Status = answer.Status
+	return result
+}
+
+func (t *Tool) shape(answer *verity.Response, fields []string, limit int) Result {
 	if !answer.OK() {
 		return t.refusal(answer)
 	}
