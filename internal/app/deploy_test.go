@@ -280,6 +280,10 @@ func TestComposeFitsTheProgram(t *testing.T) {
 		if at(service, "read_only") != true || at(service, "cap_drop", 0) != "ALL" || at(service, "deploy", "resources", "limits", "memory") == nil {
 			t.Errorf("%s is not confined: %v", name, service)
 		}
+		// Compose 2.24 and newer refuse a file that has both and differs.
+		if at(service, "pids_limit") != nil || at(service, "deploy", "resources", "limits", "pids") == nil {
+			t.Errorf("%s: the number of processes belongs to the limits of deploy, and nowhere else", name)
+		}
 		for setting, value := range asMap(at(service, "environment")) {
 			if mounted, ok := strings.CutPrefix(fmt.Sprint(value), "/run/secrets/"); ok {
 				if secrets[mounted] == nil || !slices.Contains(asList(at(service, "secrets")), any(mounted)) {
