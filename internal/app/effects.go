@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -75,14 +76,47 @@ func (t *texts) Witness(ctx context.Context, personID string, e df.Event) error 
 	})
 }
 
+// saw is converge.Handler's Saw: it keeps the do-not-contact flags of contacts
+// that were read. Whoever set one may have done so while webhooks were lost, and
+// then no event tells of it.
+func (t *texts) saw(ctx context.Context, personID string, result converge.Result) error {
+	var heard []consent.Heard
+	for _, side := range []df.Side{df.SideGHL, df.SideAloware} {
+		contact, ok := result.Seen[side]
+		if !ok {
+			continue
+		}
+		news, err := t.news(ctx, side, &contact)
+		if err != nil {
+			return err
+		}
+		if phone := cmp.Or(contact.Phone(), result.Person.Phone); news && phone != "" {
+			heard = append(heard, consent.Heard{Source: df.Source(side), HeardAt: t.clock(), PersonID: personID,
+				Notice: df.Notice{ContactID: contact.ID, Phone: phone, Contact: &contact, OccurredAt: result.SeenAt}})
+		}
+	}
+	if len(heard) == 0 {
+		return nil
+	}
+	return t.store.InTx(ctx, func(tx store.Tx) error {
+		_, err := t.recorder.Hear(ctx, tx, heard)
+		return err
+	})
+}
+
 // flagged reports whether the event carries do-not-contact flags that are not
-// known yet. Nearly every event of GHL's carries some, and nearly none is news.
+// known yet.
 func (t *texts) flagged(ctx context.Context, e df.Event) (bool, error) {
-	contact := e.Notice.Contact
+	return t.news(ctx, df.Side(e.Source), e.Notice.Contact)
+}
+
+// news reports whether a contact shows flags that are not known yet. Nearly every
+// event of GHL's carries some, and nearly none is news.
+func (t *texts) news(ctx context.Context, side df.Side, contact *df.Contact) (bool, error) {
 	if contact == nil || contact.DoNotCall == nil && contact.DoNotText == nil {
 		return false, nil
 	}
-	known, err := store.FlagsOf(ctx, t.store, df.Side(e.Source), contact.ID)
+	known, err := store.FlagsOf(ctx, t.store, side, contact.ID)
 	news := known.AskedText != nil || known.AskedCall != nil || differs(contact.DoNotText, known.Text) || differs(contact.DoNotCall, known.Call)
 	return news, err
 }

@@ -112,7 +112,7 @@ func (s *listStorm) act() {
 		}
 		s.must(s.world.GHL.MoveOpportunity(s.deals[id], s.stages[id]))
 	default:
-		// Opting out is not what the storm is about: GHL's word of it arrives.
+		// GHL's word of it may be lost; then whoever reads the contact hears it.
 		s.must(s.world.GHL.SetDND(id, "Call", "active"))
 		s.stopped[phone] = true
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/df-middleware/dfm/internal/sandbox/stage"
 	"github.com/df-middleware/dfm/internal/store"
 )
 
@@ -96,6 +97,44 @@ func TestARefusalOfAlowareIsHeardAsAnOptOut(t *testing.T) {
 				settle(t, w.World, w.app)
 				if got := w.standing(t); got.Status != want {
 					t.Errorf("refused with %s, the number is %+v", code, got)
+				}
+			})
+		})
+	}
+}
+
+// A flag that was set while webhooks were lost is told by no event: whoever reads
+// the contact next hears it, before lists and other writes follow.
+func TestAFlagThatNoWebhookToldOfIsHeardWhenTheContactIsRead(t *testing.T) {
+	for side, set := range map[string]func(w textingWorld, contactID string) error{
+		"ghl":     func(w textingWorld, id string) error { return w.GHL.SetDND(id, "Call", "active") },
+		"aloware": func(w textingWorld, _ string) error { return w.Aloware.SetDNC(customerPhone, true) },
+	} {
+		t.Run(side, func(t *testing.T) {
+			eachTexting(t, func(t *testing.T, w textingWorld) {
+				w.says("hello")
+				c := w.contact(t)
+				settle(t, w.World, w.app)
+				w.SetMischief(stage.Mischief{DropWebhooks: 1})
+				if err := set(w, c.ID); err != nil {
+					t.Fatal(err)
+				}
+				w.Behave()
+				if got := w.standing(t); got.CallStatus == "opted_out" {
+					t.Fatalf("the webhook was not lost: %+v", got)
+				}
+				for range 2 {
+					if _, err := w.app.sync.SyncContact(t.Context(), c.ID, "", ""); err != nil {
+						t.Fatal(err)
+					}
+					settle(t, w.World, w.app)
+				}
+				if got := w.standing(t); got.CallStatus != "opted_out" {
+					t.Errorf("the number is %+v", got)
+				}
+				acts, err := w.app.store.ConsentEvents(t.Context(), store.ConsentFilter{Phones: []string{customerPhone}, Limit: 10})
+				if err != nil || len(acts) != 1 {
+					t.Errorf("%d acts where one was: %+v, %v", len(acts), acts, err)
 				}
 			})
 		})

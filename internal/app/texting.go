@@ -95,6 +95,7 @@ func (a *App) buildTexts() error {
 	a.texts = t
 	a.sync.texts = t
 	a.sync.handler.Effects = append(a.sync.handler.Effects, t)
+	a.sync.handler.Saw = t.saw
 	return nil
 }
 

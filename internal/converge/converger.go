@@ -57,6 +57,7 @@ type Result struct {
 	MergedInto string                 // the person to go on with, when this one was merged
 	Superseded map[df.Side]bool       // announced deletions of contacts that are still there
 	Seen       map[df.Side]df.Contact // the contacts as they were seen last, where they were
+	SeenAt     time.Time              // before they were read
 }
 
 // Settled reports whether nothing is left to try again.
@@ -178,7 +179,7 @@ func (c *Converger) newRun(work Work, state State) *run {
 	for _, trip := range c.Limits.Breaker.Held(state.Recent, c.Clock()) {
 		r.held[place{trip.Side, trip.Field}] = trip
 	}
-	r.result.Superseded, r.result.Seen = map[df.Side]bool{}, r.seen
+	r.result.Superseded, r.result.Seen, r.result.SeenAt = map[df.Side]bool{}, r.seen, c.Clock()
 	return r
 }
 

@@ -66,6 +66,10 @@ type Handler struct {
 	Converger *Converger
 	Effects   []Effects // each is asked about every event, in this order
 	Followers []Follower
+	// Saw is shown the contacts that a convergence read, also one that failed,
+	// before anything follows it; nil for nobody. An error means that nothing may
+	// follow yet.
+	Saw func(ctx context.Context, personID string, result Result) error
 }
 
 // Handle works off the events of one lane, oldest first, and answers for each.
@@ -296,6 +300,9 @@ func (h *Handler) person(ctx context.Context, lease Lease, id string, events []d
 	}
 	t := h.read(lease, id, events, nudged)
 	result, err := h.converge(ctx, t)
+	if err := h.saw(ctx, id, result); err != nil {
+		return nil, err
+	}
 	if err != nil && (errors.Is(err, people.ErrLeaseLost) || ctx.Err() != nil || len(events) == 0) {
 		return nil, err
 	}
@@ -322,6 +329,13 @@ func (h *Handler) person(ctx context.Context, lease Lease, id string, events []d
 		}
 	}
 	return outcomes, nil
+}
+
+func (h *Handler) saw(ctx context.Context, id string, result Result) error {
+	if h.Saw == nil || len(result.Seen) == 0 || ctx.Err() != nil {
+		return nil
+	}
+	return h.Saw(ctx, id, result)
 }
 
 // follow lets the followers work after a convergence that was saved. A failure is
