@@ -78,9 +78,13 @@ func PersonByContact(ctx context.Context, q Querier, side df.Side, contactID str
 
 // PeopleByPhone returns the active people who have or had the phone, by id.
 func PeopleByPhone(ctx context.Context, q Querier, phone df.Phone) ([]Person, error) {
-	return selectPeople(ctx, q, `WHERE ended_at IS NULL AND (phone_number = $1
-		OR id IN (SELECT person_id FROM contact_phones WHERE phone = $1)) ORDER BY id`, string(phone))
+	return selectPeople(ctx, q, `WHERE ended_at IS NULL AND `+withPhone+` ORDER BY id`, string(phone))
 }
+
+// withPhone selects the people who have or had the phone $1. It is no OR, for
+// which PostgreSQL reads the whole table.
+const withPhone = `id IN (SELECT id FROM contact_mappings WHERE phone_number = $1
+		UNION SELECT person_id FROM contact_phones WHERE phone = $1)`
 
 // PeopleByEmail returns the active people with this e-mail, by id.
 func PeopleByEmail(ctx context.Context, q Querier, email string) ([]Person, error) {
@@ -113,7 +117,7 @@ func (s *Store) People(ctx context.Context, f PersonFilter) ([]Person, error) {
 		add("aloware_contact_id = ?", f.AlowareContactID)
 	}
 	if f.Phone != "" {
-		add("(phone_number = ? OR id IN (SELECT person_id FROM contact_phones WHERE phone = ?))", string(f.Phone))
+		add(strings.ReplaceAll(withPhone, "$1", "?"), string(f.Phone))
 	}
 	if f.Text != "" {
 		add(`(lower(email) LIKE ? ESCAPE '\' OR phone_number LIKE ? ESCAPE '\' OR lower(ghl_contact_id) LIKE ? ESCAPE '\'
