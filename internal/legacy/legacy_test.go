@@ -173,14 +173,14 @@ func TestADryRunWritesNothingAndCountsTheSame(t *testing.T) {
 				t.Errorf("the dry run wrote to %s: %s", table, text)
 			}
 		}
-		real := imported(t, s, url, legacy.Options{})
-		for i, table := range real.Tables {
+		whole := imported(t, s, url, legacy.Options{})
+		for i, table := range whole.Tables {
 			if d := dry.Tables[i]; d.Read != table.Read || d.Imported != table.Imported || d.Refused != table.Refused || len(d.Reasons) != len(table.Reasons) {
 				t.Errorf("the dry run says %+v, the real one %+v", d, table)
 			}
 		}
-		if dry.StopsInTexts != real.StopsInTexts || !maps.Equal(dry.Questions, real.Questions) {
-			t.Errorf("dry %d %v, real %d %v", dry.StopsInTexts, dry.Questions, real.StopsInTexts, real.Questions)
+		if dry.StopsInTexts != whole.StopsInTexts || !maps.Equal(dry.Questions, whole.Questions) {
+			t.Errorf("dry %d %v, real %d %v", dry.StopsInTexts, dry.Questions, whole.StopsInTexts, whole.Questions)
 		}
 	})
 }
