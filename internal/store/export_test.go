@@ -17,3 +17,6 @@ func ErasedTables() []ErasedTable {
 
 // Query is how the filter asks, for tests that read plans.
 func (f SyncFilter) Query() (string, []any) { return f.query() }
+
+// WithPhone is how people are selected by their phone, for tests that read plans.
+const WithPhone = withPhone
