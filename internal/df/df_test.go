@@ -45,8 +45,26 @@ func TestParsePhoneReadsEveryUsualNotationAsOneNumber(t *testing.T) {
 }
 
 // The shortcut for plain numbers must never say anything else than the library.
+// A number must read as itself, or two readers of one contact would see two people.
+func TestANumberThatReadsAsAnotherIsNone(t *testing.T) {
+	for _, text := range []string{"+6 (2000 000 0000", "+62000000000"} {
+		if got, err := df.ParsePhone(text, ""); err == nil {
+			t.Errorf("%q is %q", text, got)
+		}
+	}
+	for _, text := range []string{"+39 06 1234567", "+62 812 3456 7890", "020 7946 0958"} {
+		got, err := df.ParsePhone(text, "GB")
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+		if again, err := df.ParsePhone(string(got), "US"); again != got || err != nil {
+			t.Errorf("%q is %q, then %q, %v", text, got, again, err)
+		}
+	}
+}
+
 func FuzzParsePhone(f *testing.F) {
-	for _, seed := range []string{"+15005550111", "+12025550123", "+19999999999", "+1500555011", "+11005550111", "+2005550111"} {
+	for _, seed := range []string{"+15005550111", "+12025550123", "+19999999999", "+1500555011", "+11005550111", "+2005550111", "+6 (2000 000 0000"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -58,6 +76,11 @@ func FuzzParsePhone(f *testing.F) {
 		number, parseErr := phonenumbers.Parse(trimmed, "US")
 		ok := parseErr == nil && number.GetExtension() == "" && !strings.ContainsFunc(trimmed, unicode.IsLetter) &&
 			phonenumbers.IsPossibleNumberWithReason(number) == phonenumbers.IS_POSSIBLE
+		if ok {
+			form := phonenumbers.Format(number, phonenumbers.E164)
+			again, err := phonenumbers.Parse(form, "US")
+			ok = err == nil && phonenumbers.Format(again, phonenumbers.E164) == form
+		}
 		if ok != (err == nil) {
 			t.Fatalf("%q: we say %q, %v; the library says %v, %v", text, got, err, ok, parseErr)
 		}

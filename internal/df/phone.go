@@ -17,8 +17,9 @@ var ErrPhone = errors.New("not a phone number")
 
 // ParsePhone reads a phone number in any usual notation. Numbers without a
 // leading + are read as numbers of the region (ISO 3166 alpha-2, "US" when
-// empty). It returns ErrPhone for what cannot be a number of any country; the
-// number need not be assigned to anybody.
+// empty). It returns ErrPhone for what cannot be a number of any country, and for
+// what would be another number when it is read again; the number need not be
+// assigned to anybody.
 func ParsePhone(text, region string) (Phone, error) {
 	text = strings.TrimSpace(text)
 	if text == "" || len(text) > 64 {
@@ -39,7 +40,12 @@ func ParsePhone(text, region string) (Phone, error) {
 	if err != nil || number.GetExtension() != "" || phonenumbers.IsPossibleNumberWithReason(number) != phonenumbers.IS_POSSIBLE {
 		return "", ErrPhone
 	}
-	return Phone(phonenumbers.Format(number, phonenumbers.E164)), nil
+	form := phonenumbers.Format(number, phonenumbers.E164)
+	// Some countries' trunk zeros are dropped from "+62000000000" at every reading.
+	if again, err := phonenumbers.Parse(form, region); err != nil || phonenumbers.Format(again, phonenumbers.E164) != form {
+		return "", ErrPhone
+	}
+	return Phone(form), nil
 }
 
 // plainNorthAmerican reports whether the text is a number of the North American
