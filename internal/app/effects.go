@@ -91,7 +91,7 @@ func (t *texts) saw(ctx context.Context, personID string, result converge.Result
 			return err
 		}
 		if phone := cmp.Or(contact.Phone(), result.Person.Phone); news && phone != "" {
-			heard = append(heard, consent.Heard{Source: df.Source(side), HeardAt: t.clock(), PersonID: personID,
+			heard = append(heard, consent.Heard{Source: df.Source(side), HeardAt: t.clock(), PersonID: personID, Read: true,
 				Notice: df.Notice{ContactID: contact.ID, Phone: phone, Contact: &contact, OccurredAt: result.SeenAt}})
 		}
 	}

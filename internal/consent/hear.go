@@ -19,6 +19,9 @@ type Heard struct {
 	HeardAt   time.Time
 	PersonID  string
 	MessageID string // the source's id of the message, the carrier's when known
+	// Read says that nothing was announced: the notice's contact was read, at
+	// Notice.OccurredAt by our clock.
+	Read bool
 
 	// Text is what the person wrote to us; empty for anything else.
 	Text string
@@ -133,6 +136,14 @@ func (r *Recorder) shown(ctx context.Context, tx store.Tx, h Heard) ([]Act, erro
 		h.Notice.OccurredAt = h.HeardAt
 	}
 	acts, next := FromFlags(side, h.Notice, Flags(known))
+	if h.Read {
+		// Announcements have the side's clock, often by whole seconds. Ours must
+		// not make the next one look old.
+		next.At = later(known.At, time.Unix(0, 0).UTC()) // the column wants a time
+		if acts, err = r.unexplained(ctx, tx, phone, known, acts); err != nil {
+			return nil, err
+		}
+	}
 	for i, act := range acts {
 		act.HeardAt, act.EventID, act.PersonID = h.HeardAt, h.EventID, h.PersonID
 		if act.Kind == Note {
@@ -151,6 +162,27 @@ func (r *Recorder) shown(ctx context.Context, tx store.Tx, h Heard) ([]Act, erro
 	}
 	next.Side, next.ContactID = side, id
 	return acts, store.SaveFlags(ctx, tx, store.ConsentFlags(next))
+}
+
+// unexplained leaves out what the first look at a contact's flags shows of an
+// opt-out that stands already: the flag is there because we asked for it, in a
+// time that was forgotten with the person, and is nobody's new word.
+func (r *Recorder) unexplained(ctx context.Context, tx store.Tx, phone df.Phone, known store.ConsentFlags, acts []Act) ([]Act, error) {
+	first := known.Text == nil && known.Call == nil && known.AskedText == nil && known.AskedCall == nil
+	if !first || len(acts) == 0 {
+		return acts, nil
+	}
+	now, err := standing(ctx, tx, phone)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(acts, func(act Act) bool {
+		scopes := act.Scopes
+		if scopes == nil {
+			scopes = []Scope{SMS}
+		}
+		return act.Kind == Stop && !slices.ContainsFunc(scopes, func(s Scope) bool { return !now.Out(s) })
+	}), nil
 }
 
 func contactOf(n df.Notice) (id string, phone df.Phone) {

@@ -269,3 +269,30 @@ func TestBatchesInOppositeOrderDoNotWaitForEachOther(t *testing.T) {
 		}
 	})
 }
+
+// What a reading shows is by our clock, announcements are by the side's and often
+// by whole seconds: a reading must not make the next one look old. And what the
+// first look shows of an opt-out that stands is no new word.
+func TestFlagsThatAreReadLeaveTheSidesOwnClockAlone(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, s *store.Store) {
+		r := recorder()
+		shown := func(id string, read, on bool, at int) []Recorded {
+			h := flags(df.SourceAloware, at, nil, &on)
+			h.EventID, h.Read, h.Notice.ContactID, h.Notice.Contact.ID = "", read, id, id
+			return hear(t, s, r, h)
+		}
+		shown("a1", false, true, 1)
+		shown("a1", true, true, 5)
+		shown("a1", false, false, 3) // announced later than it was read, by a slower clock
+		if known, err := store.FlagsOf(t.Context(), s, df.SideAloware, "a1"); err != nil || known.Call == nil || *known.Call {
+			t.Errorf("the announcement was taken for an old one: %+v, %v", known, err)
+		}
+		if done := shown("a2", true, true, 6); len(done) != 0 {
+			t.Errorf("the flag of an opt-out that stands is evidence anew: %+v", done)
+		}
+		if done := shown("a1", true, true, 7); len(done) != 1 || done[0].Kind != Stop {
+			t.Errorf("a flag that was set again is heard as %+v", done)
+		}
+	})
+}
