@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -11,8 +10,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/df-middleware/dfm/internal/app"
 	"github.com/df-middleware/dfm/internal/auth"
+	"github.com/df-middleware/dfm/internal/store"
 )
 
 func keysCommand() command {
@@ -37,34 +36,17 @@ type keyOptions struct {
 	json             bool
 }
 
-func manageKeys(ctx context.Context, env Environment, o keyOptions, args []string) (err error) {
-	action, id := "", ""
-	if len(args) > 0 {
-		action = args[0]
-	}
-	if len(args) > 1 {
-		id = args[1]
-	}
-	needsID := action == "rotate" || action == "revoke"
-	if known := action == "list" || action == "create" || needsID; !known || needsID != (id != "") {
+func manageKeys(ctx context.Context, env Environment, o keyOptions, args []string) error {
+	action, id, ok := verbOf(args, []string{"list", "create"}, []string{"rotate", "revoke"})
+	if !ok {
 		return usageError("say list, create, rotate <id> or revoke <id>")
 	}
-	config, err := load(env)
-	if err != nil {
-		return err
-	}
-	db, err := app.OpenStore(ctx, config, logger(env, config))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := db.SchemaReady(ctx); err != nil {
-		return err
-	}
-	keys := auth.NewKeys(auth.KeysConfig{
-		Store: auth.Stored{Store: db, Clock: time.Now}, Clock: time.Now, Random: rand.Reader, Log: slog.New(slog.DiscardHandler),
+	return withStore(ctx, env, func(db *store.Store) error {
+		keys := auth.NewKeys(auth.KeysConfig{
+			Store: auth.Stored{Store: db, Clock: time.Now}, Clock: time.Now, Random: rand.Reader, Log: slog.New(slog.DiscardHandler),
+		})
+		return keyAction(auth.WithActor(ctx, "command line"), env, o, keys, action, id)
 	})
-	return keyAction(auth.WithActor(ctx, "command line"), env, o, keys, action, id)
 }
 
 func keyAction(ctx context.Context, env Environment, o keyOptions, keys *auth.Keys, action, id string) error {

@@ -13,9 +13,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/df-middleware/dfm/internal/app"
 	"github.com/df-middleware/dfm/internal/auth"
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/store"
 )
 
 func usersCommand() command {
@@ -40,33 +40,16 @@ type userOptions struct {
 	json                                   bool
 }
 
-func manageUsers(ctx context.Context, env Environment, o userOptions, args []string) (err error) {
-	action, who := "", ""
-	if len(args) > 0 {
-		action = args[0]
-	}
-	if len(args) > 1 {
-		who = args[1]
-	}
-	needsUser := action == "set-password" || action == "disable"
-	if known := action == "list" || action == "create" || needsUser; !known || needsUser != (who != "") || len(args) > 2 {
+func manageUsers(ctx context.Context, env Environment, o userOptions, args []string) error {
+	action, who, ok := verbOf(args, []string{"list", "create"}, []string{"set-password", "disable"})
+	if !ok {
 		return usageError("say list, create, set-password <id or e-mail> or disable <id or e-mail>; a password is never an argument")
 	}
-	config, err := load(env)
-	if err != nil {
-		return err
-	}
-	db, err := app.OpenStore(ctx, config, logger(env, config))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := db.SchemaReady(ctx); err != nil {
-		return err
-	}
-	users := &auth.Users{Store: db, Passwords: auth.NewPasswords(auth.DefaultHashParams(), rand.Reader), Clock: time.Now, NewID: df.IDs(time.Now),
-		Addresses: auth.NewBrake(time.Now), Accounts: auth.NewBrake(time.Now)}
-	return userAction(auth.WithActor(ctx, "command line"), env, o, users, action, who)
+	return withStore(ctx, env, func(db *store.Store) error {
+		users := &auth.Users{Store: db, Passwords: auth.NewPasswords(auth.DefaultHashParams(), rand.Reader), Clock: time.Now, NewID: df.IDs(time.Now),
+			Addresses: auth.NewBrake(time.Now), Accounts: auth.NewBrake(time.Now)}
+		return userAction(auth.WithActor(ctx, "command line"), env, o, users, action, who)
+	})
 }
 
 func userAction(ctx context.Context, env Environment, o userOptions, users *auth.Users, action, who string) error {
