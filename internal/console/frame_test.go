@@ -49,6 +49,19 @@ func TestTheMenuShowsRegisteredPagesThatTheRoleMaySee(t *testing.T) {
 	}
 }
 
+// A page that two entries lead to is lit twice, and its number counted twice.
+func TestNoTwoEntriesOfTheMenuLeadToOnePage(t *testing.T) {
+	seen := map[string]string{}
+	for _, g := range menu {
+		for _, e := range g.items {
+			if other, taken := seen[e.link]; taken {
+				t.Errorf("%s and %s / %s both lead to %s", other, g.name, e.name, e.link)
+			}
+			seen[e.link] = g.name + " / " + e.name
+		}
+	}
+}
+
 func TestAChartSaysEveryNumberExactly(t *testing.T) {
 	at := time.Date(2030, 1, 2, 3, 0, 0, 0, time.UTC)
 	for _, kind := range []string{"line", "bar", "stacked"} {

@@ -31,7 +31,6 @@ var menu = []menuGroup{
 		{"connections", "/connections", "Connections", nil},
 		{"tools", "/tools", "API and tools", nil},
 		{"chat", "/chat", "Chat", nil},
-		{"alerts", "/alerts", "Alerts", nil},
 		{"keys", "/keys", "API keys", nil},
 		{"users", "/users", "Users", nil},
 		{"settings", "/settings", "Settings", nil},
