@@ -28,6 +28,13 @@ type apiWorld struct {
 	called map[string]bool   // operations that answered as they should
 }
 
+func newAPIWorld(t *testing.T, w textingWorld) *apiWorld {
+	t.Helper()
+	api := &apiWorld{textingWorld: w, t: t, doc: describedBy(t, w.app.document), ids: map[string]string{}, called: map[string]bool{}}
+	api.populate()
+	return api
+}
+
 // send makes a request and judges the answer by the document.
 func (w *apiWorld) send(op operationIn, path string, query url.Values, body []byte, secret string, want int) []byte {
 	w.t.Helper()
@@ -162,8 +169,7 @@ func judged(op operationIn) bool {
 // more.
 func TestTheAPIAnswersAsItsDocumentSays(t *testing.T) {
 	eachTexting(t, func(t *testing.T, w textingWorld) {
-		api := &apiWorld{textingWorld: w, t: t, doc: describedBy(t, w.app.document), ids: map[string]string{}, called: map[string]bool{}}
-		api.populate()
+		api := newAPIWorld(t, w)
 		api.changes()
 		for _, op := range api.doc.operations() {
 			if judged(op) {

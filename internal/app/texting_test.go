@@ -35,20 +35,23 @@ type textingWorld struct {
 }
 
 func eachTexting(t *testing.T, test func(t *testing.T, w textingWorld)) {
-	eachDatabase(t, func(t *testing.T, databaseURL string) {
-		world, clock := newWorld(t, sandbox.Config{}), &skipping{}
-		a := build(t, world, databaseURL, clock.now, map[string]string{"DFM_OWN_NUMBERS": ourPhone})
-		a.texts.desk.Settle = time.Second // the sandbox has nothing under way that it answered
-		start(t, world, a)
-		state, err := a.sync.install.NewState()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := a.sync.install.Callback(t.Context(), world.GHL.IssueCode("Location"), state); err != nil {
-			t.Fatal(err)
-		}
-		test(t, textingWorld{world, a, clock})
-	})
+	eachDatabase(t, func(t *testing.T, databaseURL string) { test(t, newTextingWorld(t, databaseURL)) })
+}
+
+func newTextingWorld(t *testing.T, databaseURL string) textingWorld {
+	t.Helper()
+	world, clock := newWorld(t, sandbox.Config{}), &skipping{}
+	a := build(t, world, databaseURL, clock.now, map[string]string{"DFM_OWN_NUMBERS": ourPhone})
+	a.texts.desk.Settle = time.Second // the sandbox has nothing under way that it answered
+	start(t, world, a)
+	state, err := a.sync.install.NewState()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.sync.install.Callback(t.Context(), world.GHL.IssueCode("Location"), state); err != nil {
+		t.Fatal(err)
+	}
+	return textingWorld{world, a, clock}
 }
 
 // says is a text from the customer by way of the texting system.

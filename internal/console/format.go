@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ import (
 func functions(clock df.Clock) template.FuncMap {
 	return template.FuncMap{
 		"when":      when,
+		"timed":     timed,
 		"ago":       func(t any) template.HTML { return ago(t, clock()) },
 		"tone":      tone,
 		"word":      word,
@@ -77,6 +79,27 @@ func when(t any) template.HTML {
 	}
 	utc := at.Format(shownTime) + " UTC"
 	return template.HTML(`<time datetime="` + at.Format(time.RFC3339Nano) + `" title="` + utc + `">` + utc + `</time>`)
+}
+
+// instants finds the times that sentences and vendors' values hold.
+var instants = regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)`)
+
+// timed shows a text as it is, but for the times in it, which are shown as other
+// times are.
+func timed(text string) template.HTML {
+	var shown strings.Builder
+	from := 0
+	for _, place := range instants.FindAllStringIndex(text, -1) {
+		at, err := time.Parse(time.RFC3339, text[place[0]:place[1]])
+		if err != nil {
+			continue // looks like one, and is none
+		}
+		shown.WriteString(template.HTMLEscapeString(text[from:place[0]]))
+		shown.WriteString(string(when(at)))
+		from = place[1]
+	}
+	shown.WriteString(template.HTMLEscapeString(text[from:]))
+	return template.HTML(shown.String())
 }
 
 // brief shows a time without its date and seconds where the script can tell that

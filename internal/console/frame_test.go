@@ -118,3 +118,19 @@ func TestPartsSayWhatTheyAreGivenAndEscapeIt(t *testing.T) {
 		t.Errorf("the filter forgets its value: %s", page)
 	}
 }
+
+func TestTimesInSentencesAreShownAsTimesAndTheRestIsEscaped(t *testing.T) {
+	const utc = `<time datetime="2030-01-02T20:04:05Z" title="2030-01-02 20:04:05 UTC">2030-01-02 20:04:05 UTC</time>`
+	for text, want := range map[string]string{
+		"":                                     "",
+		"<b>tried again</b>":                   "&lt;b&gt;tried again&lt;/b&gt;",
+		"again 2030-01-02T20:04:05Z & later":   "again " + utc + " &amp; later",
+		"2030-01-02T15:04:05-05:00 → <x>":      utc + " → &lt;x&gt;",
+		"no month: 2030-13-02T20:04:05Z <i>":   "no month: 2030-13-02T20:04:05Z &lt;i&gt;",
+		"2030-01-02T20:04:05Z2030-01-02T20:04": utc + "2030-01-02T20:04",
+	} {
+		if got := string(timed(text)); got != want {
+			t.Errorf("%q is shown as %q, want %q", text, got, want)
+		}
+	}
+}
