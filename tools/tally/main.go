@@ -7,7 +7,9 @@
 // Each run appends one line, "passed failed skipped". Subtests count, because a
 // table test is as many tests as it has rows. A package that fails without a
 // failing test (it did not build, panicked, or ran out of time) is one failure.
-// Tally itself exits 0: whether the tests passed is go test's to say.
+// Tally itself exits 0: whether the tests passed is go test's to say. But with
+// -noskip a skipped test is a failed one, which go test does not know of: then
+// tally exits 1.
 package main
 
 import (
@@ -24,28 +26,34 @@ import (
 
 func main() {
 	counts := flag.String("counts", "", "file to append the line \"passed failed skipped\" to")
+	noSkip := flag.Bool("noskip", false, "count a skipped test as a failed one")
 	flag.Parse()
-	if err := run(os.Stdin, os.Stdout, *counts); err != nil {
+	if err := run(os.Stdin, os.Stdout, *counts, *noSkip); err != nil {
 		fmt.Fprintln(os.Stderr, "tally:", err)
 		os.Exit(1)
 	}
 }
 
-func run(in io.Reader, out io.Writer, countsFile string) error {
+func run(in io.Reader, out io.Writer, countsFile string, noSkip bool) error {
 	t := newTally(out)
+	t.noSkip = noSkip
 	if err := t.read(in); err != nil {
 		return fmt.Errorf("read test events: %w", err)
 	}
 	t.finish()
+	var skipped error
+	if noSkip && len(t.skips) > 0 {
+		skipped = fmt.Errorf("%s skipped where none may be", plural(len(t.skips)))
+	}
 	if countsFile == "" {
-		return nil
+		return skipped
 	}
 	file, err := os.OpenFile(countsFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(file, "%d %d %d\n", t.passed, t.failed, t.skipped)
-	return errors.Join(err, file.Close())
+	return errors.Join(skipped, err, file.Close())
 }
 
 // event is one line of test2json, the format that `go doc test2json` describes.
@@ -67,6 +75,7 @@ const maxLine = 4 << 20
 
 type tally struct {
 	out                     io.Writer
+	noSkip                  bool
 	passed, failed, skipped int
 	packages                map[string]*packageTally
 	builds                  map[string]*strings.Builder
@@ -132,7 +141,12 @@ func (t *tally) takeTest(p *packageTally, e event) {
 		p.passed++
 		delete(p.output, e.Test)
 	case "skip":
-		p.skipped++
+		if t.noSkip {
+			p.failed++
+			fmt.Fprintf(t.out, "FAIL  %s %s was skipped\n%s", e.Package, e.Test, indent(text(p.output, e.Test)))
+		} else {
+			p.skipped++
+		}
 		t.skips = append(t.skips, e.Package+" "+e.Test)
 		delete(p.output, e.Test)
 	case "fail":

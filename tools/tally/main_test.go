@@ -71,7 +71,7 @@ func TestTallyCountsWhatGoTestReports(t *testing.T) {
 		t.Run(c.title, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "counts")
 			var out strings.Builder
-			if err := run(strings.NewReader(c.events), &out, file); err != nil {
+			if err := run(strings.NewReader(c.events), &out, file, false); err != nil {
 				t.Fatal(err)
 			}
 			counts, err := os.ReadFile(file)
@@ -94,10 +94,28 @@ func TestTallyKeepsABoundedPartOfAnEndlessOutput(t *testing.T) {
 	line := `{"Action":"output","Package":"p","Test":"TestA","Output":"` + strings.Repeat("x", 1000) + `\n"}` + "\n"
 	events := strings.Repeat(line, 1000) + `{"Action":"fail","Package":"p","Test":"TestA"}` + "\n" + `{"Action":"fail","Package":"p"}`
 	var out strings.Builder
-	if err := run(strings.NewReader(events), &out, ""); err != nil {
+	if err := run(strings.NewReader(events), &out, "", false); err != nil {
 		t.Fatal(err)
 	}
 	if out.Len() > 2*maxKept {
 		t.Errorf("showed %d bytes of one test, want at most about %d", out.Len(), maxKept)
+	}
+}
+
+func TestTallyFailsForASkippedTestWhereNoneMayBe(t *testing.T) {
+	const events = `{"Action":"output","Package":"p","Test":"TestA","Output":"zsh is not on this machine\n"}
+{"Action":"skip","Package":"p","Test":"TestA"}
+{"Action":"pass","Package":"p","Test":"TestB"}
+{"Action":"pass","Package":"p"}`
+	file := filepath.Join(t.TempDir(), "counts")
+	var out strings.Builder
+	if err := run(strings.NewReader(events), &out, file, true); err == nil {
+		t.Error("no error")
+	}
+	if counts, err := os.ReadFile(file); err != nil || string(counts) != "1 1 0\n" {
+		t.Errorf("counts = %q, %v", counts, err)
+	}
+	if !strings.Contains(out.String(), "FAIL  p TestA was skipped") || !strings.Contains(out.String(), "zsh is not on this machine") {
+		t.Errorf("output does not say what and why:\n%s", out.String())
 	}
 }
