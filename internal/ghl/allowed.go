@@ -46,7 +46,8 @@ func (c *Client) Denied(ctx context.Context, location Location) (missing []strin
 var ErrNoObject = errors.New("ghl: there is no such custom object")
 
 // ObjectProperties returns the names of the properties that a custom object
-// ("custom_objects.broadcasts") has, without its key in front.
+// ("custom_objects.broadcasts") has, without the key in front: GHL's document
+// writes that as custom_objects in one place and as custom_object in another.
 func (c *Client) ObjectProperties(ctx context.Context, key string) ([]string, error) {
 	o, err := c.do(ctx, request{operation: "get object", family: FamilyObjects, method: http.MethodGet, path: "/objects/" + segment(key),
 		query: url.Values{"locationId": {c.location}, "fetchProperties": {"true"}}})
@@ -59,7 +60,8 @@ func (c *Client) ObjectProperties(ctx context.Context, key string) ([]string, er
 	rows := o.list("fields", "properties")
 	names := make([]string, 0, len(rows))
 	for _, row := range rows {
-		names = append(names, strings.TrimPrefix(row.text("fieldKey", "key"), key+"."))
+		name := row.text("fieldKey", "key")
+		names = append(names, name[strings.LastIndexByte(name, '.')+1:])
 	}
 	return names, nil
 }

@@ -119,9 +119,19 @@ func TestRequestsOfEachOperation(t *testing.T) {
 			return err
 		}, "GET /conversations/messages/export?channel=SMS&cursor=k&limit=10&locationId=loc1&sortBy=updatedAt&sortOrder=asc&startDate=2026-05-01T10%3A00%3A00.000Z",
 			``, "2021-04-15", true},
+		{func(ctx context.Context, c *Client) error {
+			_, err := c.FindRecord(ctx, ObjectBroadcasts, "broadcast_id", "b1")
+			return err
+		}, "POST /objects/custom_objects.broadcasts/records/search",
+			`{"locationId":"loc1","page":1,"pageLimit":20,"query":"broadcast_id:b1","searchAfter":[]}`, "2021-07-28", true},
+		{func(ctx context.Context, c *Client) error {
+			_, err := c.ObjectProperties(ctx, ObjectBroadcasts)
+			return err
+		},
+			"GET /objects/custom_objects.broadcasts?fetchProperties=true&locationId=loc1", ``, "2021-07-28", true},
 	}
 	for _, tt := range tests {
-		caller := answering(200, `{"id":"x","messageId":"m","contact":{"id":"x"},"users":[],"messages":[]}`)
+		caller := answering(200, `{"id":"x","messageId":"m","contact":{"id":"x"},"users":[],"messages":[],"records":[],"fields":[]}`)
 		if err := tt.call(t.Context(), stubClient(t, caller)); err != nil {
 			t.Errorf("%s: %v", tt.line, err)
 			continue

@@ -26,11 +26,12 @@ func recordsPath(key string) string { return "/objects/" + segment(key) + "/reco
 func (c *Client) FindRecord(ctx context.Context, key, property, value string) (Record, error) {
 	_, rows, err := c.rows(ctx, request{operation: "search records", family: FamilyObjects, method: http.MethodPost,
 		path: recordsPath(key) + "/search", repeatable: true, body: struct {
-			LocationID string `json:"locationId"`
-			Page       int    `json:"page"`
-			PageLimit  int    `json:"pageLimit"`
-			Query      string `json:"query"`
-		}{c.location, 1, 20, property + ":" + value}}, "records")
+			LocationID  string   `json:"locationId"`
+			Page        int      `json:"page"`
+			PageLimit   int      `json:"pageLimit"`
+			Query       string   `json:"query"`
+			SearchAfter []string `json:"searchAfter"` // required, though the first page has none
+		}{c.location, 1, 20, property + ":" + value, []string{}}}, "records")
 	if err != nil {
 		return Record{}, err
 	}

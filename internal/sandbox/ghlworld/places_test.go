@@ -101,7 +101,7 @@ func TestRecordsAreUniqueByTheirKey(t *testing.T) {
 	}
 	b.must(422, "PUT", path+"/"+id, `{"properties":{}}`) // the location is missing in the query
 	b.must(200, "PUT", path+"/"+id+"?locationId=SandboxLocation00001", `{"properties":{"sent":4}}`)
-	out := b.must(200, "POST", path+"/search", `{"locationId":"SandboxLocation00001","page":1,"pageLimit":10,"query":"broadcast_id:b1"}`)
+	out := b.must(200, "POST", path+"/search", `{"locationId":"SandboxLocation00001","page":1,"pageLimit":10,"query":"broadcast_id:b1","searchAfter":[]}`)
 	if dig(out, "records", 0, "properties", "sent") != 4.0 || dig(out, "records", 0, "properties", "broadcast_id") != "b1" {
 		t.Errorf("got %v", out)
 	}

@@ -36,7 +36,9 @@ func (w *World) getObject(c *call) (int, any, *failure) {
 	fields := []map[string]any{}
 	if c.r.URL.Query().Get("fetchProperties") == "true" {
 		for _, name := range properties {
-			fields = append(fields, map[string]any{"name": name, "fieldKey": key + "." + name, "dataType": "TEXT", "objectKey": key})
+			// The prefix of fields lacks the s that the one of objects has.
+			whole := strings.Replace(key, "custom_objects.", "custom_object.", 1)
+			fields = append(fields, map[string]any{"name": name, "fieldKey": whole + "." + name, "dataType": "TEXT", "objectKey": whole})
 		}
 	}
 	return http.StatusOK, map[string]any{"cache": false, "object": map[string]any{"key": key, "type": "USER_DEFINED"}, "fields": fields}, nil
@@ -62,7 +64,7 @@ func (w *World) searchRecords(c *call) (int, any, *failure) {
 		return 0, nil, f
 	}
 	body := dto{"locationId": text, "page": numeric, "pageLimit": numeric, "query": text, "searchAfter": list, "filters": list}
-	if complaints := body.check(c.body, "locationId", "page", "pageLimit"); len(complaints) > 0 {
+	if complaints := body.check(c.body, "locationId", "page", "pageLimit", "query", "searchAfter"); len(complaints) > 0 {
 		return 0, nil, invalid(complaints...)
 	}
 	if f := w.reach(c, c.body.Text("locationId")); f != nil {
