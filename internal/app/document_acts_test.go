@@ -213,4 +213,8 @@ func (w *apiWorld) last() {
 	w.act("deleteAgent", nil)
 	w.act("erasePerson", nil)
 	w.act("erasePerson", map[string]any{"dryRun": false, "confirm": w.ids["person"], "reason": "asked for it"})
+	for _, id := range []string{"getPerson", "getTimeline"} {
+		op := w.operation(id)
+		w.send(op, w.fill(op, false), nil, nil, adminSecret, http.StatusGone)
+	}
 }

@@ -90,7 +90,7 @@ type personPageView struct {
 
 func (s *Server) personPage(r *http.Request) (view, error) {
 	v, err := s.person(r, nil)
-	if errors.Is(err, store.ErrNotFound) {
+	if err != nil && df.AsError(err).Code == codeErased {
 		return s.erasedPage(r)
 	}
 	return v, err

@@ -1,6 +1,8 @@
 package console
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -93,9 +95,24 @@ type personDetail struct {
 	Issues []issueView            `json:"issues"`
 }
 
+const codeErased = "ERASED"
+
+// personOf returns the person. Of one who was erased it says so, with the time, as
+// codeErased and 410: whoever kept the id learns that no mistake of theirs is behind it.
+func (s *Server) personOf(ctx context.Context, id string) (store.Person, error) {
+	p, err := store.PersonByID(ctx, s.Store, id)
+	if !errors.Is(err, store.ErrNotFound) {
+		return p, err
+	}
+	if row, missing := s.Store.LastAction(ctx, "person.erase", id); missing == nil {
+		return p, &df.Error{Code: codeErased, Message: "the person was erased at " + row.At.UTC().Format(time.RFC3339), Status: http.StatusGone}
+	}
+	return p, err
+}
+
 func (s *Server) getPerson(r *http.Request) (any, error) {
 	ctx, id := r.Context(), r.PathValue("id")
-	person, err := store.PersonByID(ctx, s.Store, id)
+	person, err := s.personOf(ctx, id)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package console_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -177,6 +178,13 @@ func TestAnErasedPersonIsSaidToBe(t *testing.T) {
 	w.seed()
 	w.signIn()
 	w.has("/people/"+erasedPerson, "This person was erased", "admin", "&lt;script&gt;")
+	for _, path := range []string{"", "/timeline"} {
+		status, answer := w.api("GET", "/api/admin/people/"+erasedPerson+path, "")
+		said, _ := answer["error"].(map[string]any)
+		if status != 410 || said["code"] != "ERASED" || strings.Contains(fmt.Sprint(said), "&lt;") {
+			t.Errorf("%s: %d %v", path, status, answer)
+		}
+	}
 	if got := w.get("/people/" + w.ended); strings.Contains(got.body, "/erase") {
 		t.Error("an erasure is offered that no feature brings")
 	}

@@ -61,7 +61,7 @@ type incidentView struct {
 // by which rule, the newest first: ?kind=, which may be repeated, &limit=&cursor=.
 func (s *Server) timeline(r *http.Request) (any, error) {
 	ctx := r.Context()
-	person, err := store.PersonByID(ctx, s.Store, r.PathValue("id"))
+	person, err := s.personOf(ctx, r.PathValue("id"))
 	if err != nil {
 		return nil, err
 	}
