@@ -63,5 +63,14 @@ func TestThePageOfTheChatInARealBrowser(t *testing.T) {
 			}
 		}
 	}
+	list, err := a.store.Conversations(t.Context(), "admin", time.Time{}, 1)
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%d conversations, %v", len(list), err)
+	}
+	b.Visit(a.URL("web") + "/chat/" + list[0].ID)
+	b.Fill(browsertest.Form{Action: "/chat/" + list[0].ID + "/forget"})
+	if left, err := a.store.Conversations(t.Context(), "admin", time.Time{}, 1); err != nil || len(left) > 0 {
+		t.Errorf("%d conversations are left, %v", len(left), err)
+	}
 	b.Quiet("chat")
 }

@@ -6,13 +6,14 @@ import (
 	"testing"
 
 	"github.com/df-middleware/dfm/internal/console/browsertest"
+	"github.com/df-middleware/dfm/internal/sandbox"
 	"github.com/df-middleware/dfm/internal/store"
 )
 
 // The pages that features add to the console, with something of everything to
 // show, by the rules of axe: light on a desk, dark on a phone.
 func TestThePagesOfFeaturesInARealBrowser(t *testing.T) {
-	api := newAPIWorld(t, newTextingWorld(t, databases()["sqlite"](t)))
+	api := newAPIWorld(t, newTextingWorld(t, databases()["sqlite"](t), sandbox.Config{}))
 	api.says("STOP")
 	settle(t, api.World, api.app)
 	entries, err := api.app.store.ConsentRows(t.Context(), store.ConsentRowFilter{Limit: 1})

@@ -35,12 +35,12 @@ type textingWorld struct {
 }
 
 func eachTexting(t *testing.T, test func(t *testing.T, w textingWorld)) {
-	eachDatabase(t, func(t *testing.T, databaseURL string) { test(t, newTextingWorld(t, databaseURL)) })
+	eachDatabase(t, func(t *testing.T, databaseURL string) { test(t, newTextingWorld(t, databaseURL, sandbox.Config{})) })
 }
 
-func newTextingWorld(t *testing.T, databaseURL string) textingWorld {
+func newTextingWorld(t *testing.T, databaseURL string, config sandbox.Config) textingWorld {
 	t.Helper()
-	world, clock := newWorld(t, sandbox.Config{}), &skipping{}
+	world, clock := newWorld(t, config), &skipping{}
 	a := build(t, world, databaseURL, clock.now, map[string]string{"DFM_OWN_NUMBERS": ourPhone})
 	a.texts.desk.Settle = time.Second // the sandbox has nothing under way that it answered
 	start(t, world, a)

@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/df-middleware/dfm/internal/sandbox"
-	"github.com/df-middleware/dfm/internal/sandbox/alowareworld"
-	"github.com/df-middleware/dfm/internal/sandbox/ghlworld"
 	"github.com/df-middleware/dfm/internal/store/storetest"
 )
 
@@ -20,8 +18,8 @@ import (
 func newWorld(t testing.TB, config sandbox.Config) *sandbox.World {
 	t.Helper()
 	config.TimeScale, config.Workers, config.LogSize, config.Logger = 0.01, 8, 20_000, slog.New(slog.DiscardHandler)
-	config.GHL = ghlworld.Config{RateMax: 1 << 30}
-	config.Aloware = alowareworld.Config{BasicUser: "test", BasicPass: "test:pass"}
+	config.GHL.RateMax = 1 << 30
+	config.Aloware.BasicUser, config.Aloware.BasicPass = "test", "test:pass"
 	world := sandbox.New(config)
 	if err := world.Start(t.Context()); err != nil {
 		t.Fatal(err)

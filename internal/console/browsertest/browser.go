@@ -43,10 +43,13 @@ func Open(t *testing.T) *Browser {
 	ctx, end := context.WithTimeout(ctx, 8*time.Minute)
 	t.Cleanup(end)
 	b := &Browser{t: t, ctx: ctx, axe: axeCore(t)}
-	if err := chromedp.Listen(ctx, b.hear); err != nil {
+	err := chromedp.Listen(ctx, b.hear)
+	if err == nil { // the first command starts the browser, which lives as long as its context
+		err = chromedp.Do(ctx, act(log.Enable, cdp.Empty{}))
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	b.Do("listen", act(log.Enable, cdp.Empty{}))
 	return b
 }
 
@@ -85,11 +88,18 @@ func (b *Browser) Quiet(page string) {
 	b.said = nil
 }
 
-// Do carries out the actions, and ends the test when one cannot be carried out.
+// patience is how long something on a page may take.
+const patience = 20 * time.Second
+
+// Do carries out the actions, and ends the test when one cannot be carried out
+// within patience.
 func (b *Browser) Do(what string, actions ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
-	if err := chromedp.Do(b.ctx, actions...); err != nil {
-		b.t.Fatalf("%s: %v", what, err)
+	ctx, end := context.WithTimeout(b.ctx, patience)
+	defer end()
+	if err := chromedp.Do(ctx, actions...); err != nil {
+		_ = b.picture("failed") // what went wrong is said below
+		b.t.Fatalf("%s: %v (failed.png shows the page)", what, err)
 	}
 }
 
@@ -105,7 +115,9 @@ func (b *Browser) SignIn(address, secret, element string) {
 // value when it gives a promise, and ends the test when it throws.
 func Evaluate[T any](b *Browser, script string) T {
 	b.t.Helper()
-	got, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
+	ctx, end := context.WithTimeout(b.ctx, patience)
+	defer end()
+	got, err := chromedp.Run(ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
 	if err != nil {
 		b.t.Fatalf("evaluate on the page: %v", err)
 	}
@@ -149,17 +161,24 @@ func (b *Browser) Shoot(name string) {
 	if wide > 0 {
 		b.t.Errorf("%s scrolls sideways by %d pixels", name, wide)
 	}
-	picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
-	folder := filepath.Join(root(b.t), "artifacts", "console")
-	if err == nil {
-		err = os.MkdirAll(folder, 0o755)
-	}
-	if err == nil {
-		err = os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o600)
-	}
-	if err != nil {
+	if err := b.picture(name); err != nil {
 		b.t.Fatalf("%s: %v", name, err)
 	}
+}
+
+func (b *Browser) picture(name string) error {
+	b.t.Helper()
+	ctx, end := context.WithTimeout(b.ctx, patience)
+	defer end()
+	picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		return err
+	}
+	folder := filepath.Join(root(b.t), "artifacts", "console")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o600)
 }
 
 // Judge has axe look at the page that is shown, and fails the test with what it
