@@ -5,9 +5,35 @@ package browsertest
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
+
+func TestEachLookFindsWhatItLooksFor(t *testing.T) {
+	const page = `data:text/html,<!doctype html><html lang="en" class="js"><title>A page</title><main><h1>A page</h1>` +
+		`<p style="color:%23ccc;background:%23fff">pale</p><img src="data:,"></main></html>`
+	b := Open(t)
+	for _, test := range []struct {
+		look Look
+		want []string
+	}{{Desk, []string{"color-contrast", "image-alt"}}, {DeskDark, []string{"color-contrast"}}, {Phone, []string{"image-alt"}}, {PhoneDark, []string{"color-contrast", "image-alt"}}} {
+		b.Dress(test.look)
+		b.Do("open", chromedp.Navigate(page))
+		var found []string
+		for _, fault := range b.faults() {
+			rule, _, _ := strings.Cut(fault, ":")
+			found = append(found, rule)
+		}
+		slices.Sort(found)
+		if !slices.Equal(found, test.want) {
+			t.Errorf("%s finds %q, want %q", test.look.Name, found, test.want)
+		}
+	}
+}
 
 // npm writes a file bit by bit. Another package's test once read axe-core while it
 // was being written, and its page had half a script.
