@@ -165,7 +165,7 @@ func (s *Server) listConflicts(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	conflicts, err := s.Store.Conflicts(r.Context(), r.URL.Query().Get("personId"), before, limit)
+	conflicts, err := s.Store.Conflicts(r.Context(), store.ConflictFilter{PersonID: r.URL.Query().Get("personId"), Before: before, Limit: limit})
 	if err != nil {
 		return nil, err
 	}
