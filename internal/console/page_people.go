@@ -105,7 +105,7 @@ func (s *Server) person(r *http.Request, now *converge.View) (view, error) {
 		return view{}, err
 	}
 	data := personPageView{personDetail: answer.(personDetail), Erasable: s.book.has("/people/{id}/erase"), Readable: s.Look != nil}
-	conflicts, err := s.Store.Conflicts(ctx, data.ID, 0, timelineConflicts)
+	conflicts, err := s.Store.Conflicts(ctx, store.ConflictFilter{PersonID: data.ID, Limit: timelineConflicts})
 	if err != nil {
 		return view{}, err
 	}

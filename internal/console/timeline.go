@@ -176,11 +176,16 @@ func (s *Server) manyEntries(ctx context.Context, ids map[string][]string) (map[
 				e.Source, e.Words, e.Rule, e.Certain, e.EventID}}
 		}
 	}
-	conflicts, err := s.Store.ConflictsByID(ctx, ids[store.MomentConflict]...)
-	for _, c := range conflicts {
-		found[store.MomentConflict+" "+c.ID] = timelineEntry{Conflict: new(viewConflict(c))}
+	if wanted := ids[store.MomentConflict]; len(wanted) > 0 {
+		rows, err := s.Store.Conflicts(ctx, store.ConflictFilter{IDs: wanted, Limit: len(wanted)})
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range rows {
+			found[store.MomentConflict+" "+c.ID] = timelineEntry{Conflict: new(viewConflict(c))}
+		}
 	}
-	return found, err
+	return found, nil
 }
 
 // oneEntry reads one moment of the other kinds.

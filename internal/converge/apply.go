@@ -228,12 +228,16 @@ func (r *run) readBack(ctx context.Context, name df.Side, sent df.Patch) (df.Con
 func (r *run) verifyField(p place, after df.Contact, want string) bool {
 	got, shown := after.Fields[p.field]
 	if !shown {
-		r.done(p) // the side never shows it; its word is all there is
+		r.kept[p] = true // the side never shows it; its word is all there is
+		r.done(p)
 		return true
 	}
 	change, kept := keptAs(p.field, want, got)
 	if !kept && r.odd[p] == (oddity{want, got}) {
 		change, kept = Opaque, true
+		if conflict, ok := r.first[p.field]; ok {
+			r.losers[p.field] = conflict // the second was with what the side made of our own write
+		}
 	}
 	if !kept {
 		r.odd[p] = oddity{want, got}
@@ -241,6 +245,7 @@ func (r *run) verifyField(p place, after df.Contact, want string) bool {
 	}
 	r.learn(p.side, p.field, want, got, change)
 	r.resolve(p.topic())
+	r.kept[p] = true
 	r.done(p)
 	return true
 }

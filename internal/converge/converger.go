@@ -148,6 +148,9 @@ type run struct {
 	parked  map[place]bool   // not to be written again in this run
 	odd     map[place]oddity // what a side made of a value, seen once
 	losers  map[df.Field]Conflict
+	first   map[df.Field]Conflict  // the first of several in one run
+	obeyed  map[df.Field]obedience // rulings whose value had to be written
+	kept    map[place]bool         // what was written and kept
 	record  Record
 	result  Result
 }
@@ -166,7 +169,8 @@ type oddity struct{ given, held string }
 func (c *Converger) newRun(work Work, state State) *run {
 	r := &run{Converger: c, work: work, state: state, person: state.Person.Clone(), agreed: state.Agreed.Clone(),
 		rules: c.Rules, seen: map[df.Side]df.Contact{}, gone: map[df.Side]bool{}, issues: map[string]Issue{},
-		held: map[place]Trip{}, parked: map[place]bool{}, odd: map[place]oddity{}, losers: map[df.Field]Conflict{}}
+		held: map[place]Trip{}, parked: map[place]bool{}, odd: map[place]oddity{}, losers: map[df.Field]Conflict{},
+		first: map[df.Field]Conflict{}, obeyed: map[df.Field]obedience{}, kept: map[place]bool{}}
 	r.rules.Can = map[df.Side]Ability{}
 	for name, side := range c.Sides {
 		if side != nil {
@@ -194,13 +198,16 @@ func (r *run) converge(ctx context.Context) error {
 	if err := r.link(ctx); err != nil {
 		return err
 	}
-	return r.settle(ctx)
+	err := r.settle(ctx)
+	r.conclude()
+	return err
 }
 
 // settle plans and writes until there is nothing to write.
 func (r *run) settle(ctx context.Context) error {
 	for round := 0; ; round++ {
-		p := Plan(r.agreed, r.seen, r.rules)
+		p := Plan(r.agreed, r.seen, r.rules, r.rulings(round)...)
+		r.obey(p)
 		writes := r.permitted(p)
 		r.adopt(p)
 		r.planned = maps.Clone(r.seen)
@@ -211,12 +218,15 @@ func (r *run) settle(ctx context.Context) error {
 			r.retry(r.Limits.RetryAfter) // somebody edits faster than we write
 			return nil
 		}
-		for _, side := range order {
-			if patch, ok := writes[side]; ok {
-				if err := r.write(ctx, side, patch); err != nil {
-					return err
-				}
+		for _, side := range turns(p) {
+			patch, ok := writes[side]
+			if !ok || patch.Empty() {
+				continue
 			}
+			if err := r.write(ctx, side, patch); err != nil {
+				return err
+			}
+			r.wrote(p, side, patch, writes)
 		}
 	}
 }
@@ -233,6 +243,9 @@ func (r *run) adopt(p Proposal) {
 	}
 	for _, conflict := range p.Conflicts {
 		if waiting[conflict.Field] {
+			if _, again := r.first[conflict.Field]; !again {
+				r.first[conflict.Field] = conflict
+			}
 			r.losers[conflict.Field] = conflict
 		} else {
 			r.record.Conflicts = append(r.record.Conflicts, conflict)
@@ -258,6 +271,7 @@ func (r *run) permitted(p Proposal) map[df.Side]df.Patch {
 			writes[side] = kept
 		}
 	}
+	r.withhold(p, writes)
 	return writes
 }
 
@@ -282,6 +296,7 @@ func (r *run) allows(p place) bool {
 		conflict.Base[side] = r.agreed[side].Fields[p.field]
 		conflict.Seen[side] = r.seen[side].Get(p.field)
 	}
+	conflict.Settled = maps.Clone(conflict.Seen)
 	r.record.Conflicts = append(r.record.Conflicts, conflict)
 	return false
 }
@@ -291,8 +306,15 @@ func (r *run) allows(p place) bool {
 func (r *run) done(p place) {
 	r.agreed.settle(p.field, r.basis(p.side))
 	if conflict, ok := r.losers[p.field]; ok {
+		conflict.Settled = map[df.Side]string{}
+		for side, snapshot := range r.agreed {
+			if held, ok := snapshot.Fields[p.field]; ok {
+				conflict.Settled[side] = held
+			}
+		}
 		r.record.Conflicts = append(r.record.Conflicts, conflict)
 		delete(r.losers, p.field)
+		delete(r.first, p.field)
 	}
 }
 
@@ -393,7 +415,7 @@ func (r *run) explain() {
 	if len(decisions) == 0 {
 		return
 	}
-	if len(r.record.Log) == 0 && r.work.EventID == "" && len(r.record.Conflicts) == 0 {
+	if len(r.record.Log) == 0 && r.work.EventID == "" && len(r.record.Conflicts) == 0 && len(r.record.Ruled) == 0 {
 		return // a sweep that found nothing new
 	}
 	if len(r.record.Log) == 0 {

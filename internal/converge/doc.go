@@ -17,6 +17,9 @@
 //   - A crash between a write and its record heals itself: the next run sees
 //     equal values and agrees without writing.
 //
+// What a person ruled about a conflict comes before the rules: one side's value is
+// to stand on both. It never overwrites what somebody wrote since.
+//
 // Everything a run decides is told as Decisions, Conflicts, Issues and LogEntry
 // rows, which go to the Ledger in one call that fails when the lane's lease has
 // been lost. They hold values and are for operators; they must not be logged.

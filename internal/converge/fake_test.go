@@ -41,7 +41,8 @@ func newWorld(t rapid.TB) *world {
 		readOnly: []df.Field{df.Company, df.LeadSource}}
 	w.aloware = &fakeSide{world: w, name: df.SideAloware, contacts: map[string]df.Contact{}, byPhone: true}
 	w.store = &memory{world: w, rows: map[string]people.Person{}, reviews: map[string]people.Review{},
-		agreed: map[string]Agreed{}, issues: map[string]map[string]Issue{}, written: map[string][]Written{}, fence: map[string]int64{}}
+		agreed: map[string]Agreed{}, issues: map[string]map[string]Issue{}, written: map[string][]Written{}, fence: map[string]int64{},
+		rulings: map[string]Ruling{}, ended: map[string]RulingEnd{}}
 	n := 0
 	d := &people.Directory{Registry: w.store, Clock: func() time.Time { return w.now }, NewID: func() string {
 		n++

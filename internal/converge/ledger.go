@@ -29,6 +29,9 @@ type State struct {
 	Agreed Agreed
 	Issues []Issue   // the person's unresolved issues, one per topic
 	Recent []Written // writes within Breaker.Window + Breaker.Hold
+	// Rulings are what people said about the person's conflicts, as far as it
+	// has not been carried out.
+	Rulings []Ruling
 }
 
 // Record is what one run decided and did.
@@ -39,6 +42,7 @@ type Record struct {
 	Agreed    Agreed // replaces the person's snapshots
 	Log       []LogEntry
 	Conflicts []Conflict
+	Ruled     []RulingEnd // of the rulings that have come to an end
 	Learned   []Normalisation
 	Writes    []Written
 	Issues    []Issue  // replace the person's issues with the same topics

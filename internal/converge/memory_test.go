@@ -21,6 +21,8 @@ type memory struct {
 	issues     map[string]map[string]Issue
 	written    map[string][]Written
 	conflicts  []Conflict
+	rulings    map[string]Ruling // of "p", by conflict
+	ended      map[string]RulingEnd
 	learned    []Normalisation
 	log        []LogEntry
 	fence      map[string]int64
@@ -38,7 +40,8 @@ func (m *memory) Load(_ context.Context, id string) (State, error) {
 	if !ok {
 		return State{}, people.ErrNotFound
 	}
-	return State{Person: p.Clone(), Agreed: m.agreed[id].Clone(), Issues: slices.Collect(maps.Values(m.issues[id])),
+	rulings := slices.Collect(maps.Values(m.rulings))
+	return State{Person: p.Clone(), Rulings: rulings, Agreed: m.agreed[id].Clone(), Issues: slices.Collect(maps.Values(m.issues[id])),
 		Recent: slices.Clone(m.written[id])}, nil
 }
 
@@ -63,6 +66,12 @@ func (m *memory) Save(ctx context.Context, l Lease, r Record) error {
 	m.saves++
 	m.agreed[id] = r.Agreed.Clone()
 	m.conflicts = append(m.conflicts, r.Conflicts...)
+	for _, end := range r.Ruled {
+		if _, asked := m.rulings[end.ConflictID]; asked {
+			delete(m.rulings, end.ConflictID)
+			m.ended[end.ConflictID] = end
+		}
+	}
 	m.learned = append(m.learned, r.Learned...)
 	m.log = append(m.log, r.Log...)
 	m.written[id] = append(m.written[id], r.Writes...)

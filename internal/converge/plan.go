@@ -18,6 +18,8 @@ const (
 	Agree       Action = "agree"        // both hold the same, or spellings of the same
 	CannotWrite Action = "cannot_write" // the other side does not take the field
 	KeepPhone   Action = "keep_phone"   // a phone was cleared, or is no number; it does not move
+	Obey        Action = "obey"         // a person asked for the value; it is written
+	Lapse       Action = "lapse"        // a person asked for a value that is not written, for the reason given
 )
 
 // The further actions of a run.
@@ -48,13 +50,16 @@ type Decision struct {
 
 // Conflict is a difference in which somebody's value lost.
 type Conflict struct {
-	Field  df.Field
-	Kind   string             // both_changed, first_meeting, put_back, ping_pong
-	Base   map[df.Side]string // what each side held when they last agreed; missing: never agreed
-	Seen   map[df.Side]string // what each side held now
-	Chosen df.Side            // empty when nothing was chosen (ping_pong)
-	Value  string             // the chosen value
-	Rule   string
+	Field df.Field
+	Kind  string             // both_changed, first_meeting, put_back, ping_pong
+	Base  map[df.Side]string // what each side held when they last agreed; missing: never agreed
+	Seen  map[df.Side]string // what each side held now
+	// Settled is what each side shows once the rule has been carried out. Plan
+	// does not know it.
+	Settled map[df.Side]string
+	Chosen  df.Side // empty when nothing was chosen (ping_pong)
+	Value   string  // the chosen value
+	Rule    string
 }
 
 // Proposal is what Plan returns.
@@ -64,6 +69,10 @@ type Proposal struct {
 	Writes    map[df.Side]df.Patch
 	Conflicts []Conflict
 	Decisions []Decision
+	// Ruled holds the rulings that Writes carries out, and Ended those that need
+	// no write, or get none.
+	Ruled map[df.Field]Ruling
+	Ended []RulingEnd
 	// Next is what is agreed if nothing is written: everything that needs no
 	// write is settled, everything in Writes is as it was.
 	Next Agreed
@@ -75,14 +84,18 @@ func (p Proposal) Quiet() bool { return len(p.Writes) == 0 }
 // Plan compares what the sides hold with what each held when they last agreed
 // and says what to write. It needs both sides: with one alone nothing is
 // planned and nothing forgotten, so that what changed meanwhile still moves
-// when the other is back. Plan is a pure function: no clock, no I/O.
-func Plan(agreed Agreed, seen map[df.Side]df.Contact, rules Rules) Proposal {
-	p := Proposal{Writes: map[df.Side]df.Patch{}, Next: agreed.Clone()}
+// when the other is back. What a person ruled about a field comes before the
+// field's rule. Plan is a pure function: no clock, no I/O.
+func Plan(agreed Agreed, seen map[df.Side]df.Contact, rules Rules, rulings ...Ruling) Proposal {
+	p := Proposal{Writes: map[df.Side]df.Patch{}, Ruled: map[df.Field]Ruling{}, Next: agreed.Clone()}
 	if len(seen) < len(order) {
 		return p
 	}
+	ruled := p.rule(seen, rules, rulings)
 	for _, field := range fieldsOf(agreed, seen) {
-		p.field(field, agreed, seen, rules)
+		if !ruled[field] {
+			p.field(field, agreed, seen, rules)
+		}
 	}
 	p.tags(agreed, seen, rules)
 	return p

@@ -41,7 +41,15 @@ func (s Stored) Load(ctx context.Context, personID string) (State, error) {
 			ContactID: i.ContactID, Tries: i.Tries, Open: i.Open, Detail: i.Detail, Since: i.Since, At: i.At,
 		})
 	}
+	for _, k := range row.Asked {
+		state.Rulings = append(state.Rulings, RulingOf(k, df.Side(k.Choice)))
+	}
 	return state, nil
+}
+
+// RulingOf is the ruling that the value of a side is to stand.
+func RulingOf(k store.Conflict, choice df.Side) Ruling {
+	return Ruling{ConflictID: k.ID, Field: k.Field, Choice: choice, Chosen: k.Chosen, Seen: k.Seen, Settled: k.Settled, At: k.DecidedAt}
 }
 
 // Save implements Ledger.
@@ -57,9 +65,12 @@ func (s Stored) Save(ctx context.Context, lease Lease, r Record) error {
 	}
 	for _, k := range r.Conflicts {
 		c.Conflicts = append(c.Conflicts, store.Conflict{
-			ID: s.NewID(), Field: k.Field, Kind: k.Kind, Base: k.Base, Seen: k.Seen, Chosen: k.Chosen, Value: k.Value,
+			ID: s.NewID(), Field: k.Field, Kind: k.Kind, Base: k.Base, Seen: k.Seen, Settled: k.Settled, Chosen: k.Chosen, Value: k.Value,
 			Rule: k.Rule, CorrelationID: correlation,
 		})
+	}
+	for _, e := range r.Ruled {
+		c.Ruled = append(c.Ruled, store.ConflictEnd{ID: e.ConflictID, State: string(e.State), Outcome: e.Detail})
 	}
 	for _, w := range r.Writes {
 		c.Writes = append(c.Writes, store.FieldWrite(w))

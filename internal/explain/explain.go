@@ -193,7 +193,7 @@ func (d *Desk) open(ctx context.Context, k *known) error {
 	if k.issues, err = d.Store.Issues(ctx, store.IssueFilter{PersonID: k.person.ID}); err != nil {
 		return err
 	}
-	if k.conflicts, err = d.Store.Conflicts(ctx, k.person.ID, 0, recent); err != nil {
+	if k.conflicts, err = d.Store.Conflicts(ctx, store.ConflictFilter{PersonID: k.person.ID, Limit: recent}); err != nil {
 		return err
 	}
 	k.reviews, err = d.Store.ReviewsOf(ctx, k.person.ID, recent)

@@ -8,6 +8,7 @@ import (
 	"github.com/df-middleware/dfm/internal/consent"
 	"github.com/df-middleware/dfm/internal/converge"
 	"github.com/df-middleware/dfm/internal/df"
+	"github.com/df-middleware/dfm/internal/store"
 )
 
 // judge makes the answer of what is known. It is a pure function.
@@ -202,6 +203,9 @@ func unsettled(_ Question, k known) []df.Check {
 		detail := string(conflict.Field) + " conflicted; " + string(conflict.Chosen) + " was chosen"
 		if conflict.Chosen == "" {
 			detail = string(conflict.Field) + " conflicted; nothing was chosen"
+		}
+		if conflict.State == store.ConflictAsked || conflict.State == store.ConflictApplied {
+			detail += ", and a person asked for the value of " + conflict.Choice
 		}
 		checks = append(checks, check("conflict", df.Note, conflict.Rule, detail, df.Evidence{Kind: "conflict", ID: conflict.ID}))
 	}

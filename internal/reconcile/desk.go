@@ -107,7 +107,7 @@ const (
 // each goes on next time where it was cut off. It returns store.ErrRunning while
 // another sweep is under way.
 func (d *Desk) Sweep(ctx context.Context) (Totals, error) {
-	return d.run(ctx, JobSweep, []part{d.contacts, d.people, d.messages, d.mend, d.judge})
+	return d.run(ctx, JobSweep, []part{d.contacts, d.people, d.messages, d.mend, d.remind, d.judge})
 }
 
 // Measure looks and mends nothing, so that the drift that is kept is what there is
@@ -205,6 +205,30 @@ func (d *Desk) mend(ctx context.Context, r *run) error {
 		}
 		if len(subjects) < pageSize {
 			return failed
+		}
+	}
+}
+
+// remind asks for the convergence of those for whom a person asked for a value
+// that does not stand yet.
+func (d *Desk) remind(ctx context.Context, r *run) error {
+	if _, err := d.Store.OvertakeEnded(ctx, d.Clock()); err != nil {
+		return err
+	}
+	after := ""
+	for {
+		people, err := d.Store.AskedPeople(ctx, after, pageSize)
+		if err != nil {
+			return err
+		}
+		for _, id := range people {
+			after = id
+			if err := d.mendOne(ctx, r, id); err != nil {
+				return err
+			}
+		}
+		if len(people) < pageSize {
+			return r.beat(ctx)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/df-middleware/dfm/internal/df"
@@ -16,21 +15,6 @@ type Agreement struct {
 	Fields    map[df.Field]string
 	Tags      []string  // nil when tags were never agreed on
 	UpdatedAt time.Time // when it was last saved; not written from here
-}
-
-// Conflict is one line of the conflict ledger.
-type Conflict struct {
-	Seq           int64
-	ID            string
-	PersonID      string
-	Field         df.Field
-	Kind          string
-	Base, Seen    map[df.Side]string
-	Chosen        df.Side
-	Value         string
-	Rule          string
-	CorrelationID string
-	At            time.Time
 }
 
 // Issue is something that keeps a person from converging.
@@ -72,6 +56,7 @@ type PersonState struct {
 	Agreements []Agreement
 	Issues     []Issue
 	Writes     []FieldWrite
+	Asked      []Conflict // of which a person wants one side's value
 }
 
 // Convergence is everything that one convergence leaves behind.
@@ -80,6 +65,7 @@ type Convergence struct {
 	Agreements     []Agreement
 	Log            []SyncRow
 	Conflicts      []Conflict
+	Ruled          []ConflictEnd // what came of values that people asked for
 	Normalisations []Normalisation
 	Writes         []FieldWrite
 	Issues         []Issue
@@ -99,6 +85,9 @@ func (s *Store) LoadPerson(ctx context.Context, id string, since time.Time) (Per
 		return state, err
 	}
 	if state.Issues, err = s.Issues(ctx, IssueFilter{PersonID: id}); err != nil {
+		return state, err
+	}
+	if state.Asked, err = s.Conflicts(ctx, ConflictFilter{PersonID: id, State: ConflictAsked, Limit: 1000}); err != nil {
 		return state, err
 	}
 	err = s.Each(ctx, `SELECT side, field, at, value_hash FROM sync_writes WHERE person_id = $1 AND at >= $2 ORDER BY at`,
@@ -196,18 +185,6 @@ func saveAgreements(ctx context.Context, tx Tx, c Convergence) error {
 	return nil
 }
 
-func saveConflicts(ctx context.Context, tx Tx, c Convergence) error {
-	for _, k := range c.Conflicts {
-		_, err := tx.Exec(ctx, `INSERT INTO sync_conflicts (id, person_id, field, kind, base, seen, chosen, value, rule, correlation_id, at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`, k.ID, c.Person.ID, string(k.Field), k.Kind,
-			asJSON(k.Base), asJSON(k.Seen), null(string(k.Chosen)), null(k.Value), k.Rule, null(k.CorrelationID), c.At)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func saveIssues(ctx context.Context, tx Tx, c Convergence) error {
 	for _, topic := range c.Resolved {
 		if _, err := tx.Exec(ctx, `DELETE FROM sync_issues WHERE person_id = $1 AND topic = $2`, c.Person.ID, topic); err != nil {
@@ -250,43 +227,6 @@ func saveNormalisations(ctx context.Context, tx Tx, c Convergence) error {
 		}
 	}
 	return nil
-}
-
-// Conflicts lists the conflict ledger, newest first, of one person or of all.
-func (s *Store) Conflicts(ctx context.Context, personID string, before int64, limit int) ([]Conflict, error) {
-	if before == 0 {
-		before = 1 << 62
-	}
-	terms, args := []string{"seq < $1"}, []any{before}
-	if personID != "" {
-		terms, args = append(terms, "person_id = $2"), append(args, personID)
-	}
-	args = append(args, limit)
-	return s.conflicts(ctx, strings.Join(terms, " AND ")+fmt.Sprintf(` ORDER BY seq DESC LIMIT $%d`, len(args)), args)
-}
-
-// ConflictsByID returns the conflicts with these ids, in no order.
-func (s *Store) ConflictsByID(ctx context.Context, ids ...string) ([]Conflict, error) {
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	return s.conflicts(ctx, "id IN ("+list(len(ids), 0)+")", anys(ids))
-}
-
-func (s *Store) conflicts(ctx context.Context, where string, args []any) ([]Conflict, error) {
-	var conflicts []Conflict
-	err := s.Each(ctx, `SELECT seq, id, person_id, field, kind, base, seen, chosen, value, rule, correlation_id, at
-		FROM sync_conflicts WHERE `+where, args, func(row Row) error {
-		var k Conflict
-		err := row.Scan(&k.Seq, &k.ID, &k.PersonID, (*string)(&k.Field), &k.Kind, scanJSON(&k.Base), scanJSON(&k.Seen),
-			scanText((*string)(&k.Chosen)), scanText(&k.Value), &k.Rule, scanText(&k.CorrelationID), scanTime(&k.At))
-		conflicts = append(conflicts, k)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list conflicts: %w", err)
-	}
-	return conflicts, nil
 }
 
 // PruneWrites forgets field writes older than the given time.

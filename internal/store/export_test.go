@@ -20,3 +20,6 @@ func (f SyncFilter) Query() (string, []any) { return f.query() }
 
 // WithPhone is how people are selected by their phone, for tests that read plans.
 const WithPhone = withPhone
+
+// Query is what Conflicts asks the engine.
+func (f ConflictFilter) Query() (string, []any) { return f.query() }

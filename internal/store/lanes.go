@@ -123,16 +123,25 @@ func ring(ctx context.Context, tx Tx, lanes []string) error {
 // doorbell. Several nudges that wait together cost one convergence.
 func (s *Store) Nudge(ctx context.Context, lane string, now time.Time) error {
 	return s.InTx(ctx, func(tx Tx) error {
-		var waiting int64
-		err := tx.Row(ctx, `INSERT INTO lanes (key, nudges, rung_at) VALUES ($1, 1, $2)
-			ON CONFLICT (key) DO UPDATE SET nudges = lanes.nudges + 1,
-				rung_at = CASE WHEN lanes.queued + lanes.nudges = 0 THEN excluded.rung_at ELSE lanes.rung_at END
-			RETURNING queued + nudges`, lane, now).Scan(&waiting)
-		if err != nil || waiting > 1 {
+		bell, err := nudge(ctx, tx, lane, now)
+		if err != nil {
 			return err
 		}
-		return ring(ctx, tx, []string{lane})
+		return ring(ctx, tx, bell)
 	})
+}
+
+// nudge counts a nudge into a lane and returns the lane if its bell is to be rung.
+func nudge(ctx context.Context, tx Tx, lane string, now time.Time) (bell []string, err error) {
+	var waiting int64
+	err = tx.Row(ctx, `INSERT INTO lanes (key, nudges, rung_at) VALUES ($1, 1, $2)
+		ON CONFLICT (key) DO UPDATE SET nudges = lanes.nudges + 1,
+			rung_at = CASE WHEN lanes.queued + lanes.nudges = 0 THEN excluded.rung_at ELSE lanes.rung_at END
+		RETURNING queued + nudges`, lane, now).Scan(&waiting)
+	if err != nil || waiting > 1 {
+		return nil, err
+	}
+	return []string{lane}, nil
 }
 
 // TakeTurn leases a lane to owner until the given time and hands out its oldest

@@ -238,7 +238,7 @@ func TestAConvergenceIsSavedWholeOrNotAtAll(t *testing.T) {
 		if err != nil || len(log) != 1 || log[0].Fields != "city" || string(log[0].Decisions) == "" {
 			t.Errorf("%+v, %v", log, err)
 		}
-		conflicts, err := s.Conflicts(t.Context(), "p1", 0, 5)
+		conflicts, err := s.Conflicts(t.Context(), store.ConflictFilter{PersonID: "p1", Limit: 5})
 		if err != nil || len(conflicts) != 1 || conflicts[0].Seen[df.SideGHL] != "Austin" || conflicts[0].Chosen != df.SideGHL {
 			t.Errorf("%+v, %v", conflicts, err)
 		}

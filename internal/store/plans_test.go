@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -100,4 +101,47 @@ func planOf(t *testing.T, s *store.Store, query string, args []any) string {
 		t.Fatal(err)
 	}
 	return plan.String()
+}
+
+// The lists of conflicts and what a convergence starts from read no more than they
+// show, however many conflicts there are.
+func TestConflictsAreFoundByIndexes(t *testing.T) {
+	storetest.EachEngine(t, func(t *testing.T, s *store.Store) {
+		err := s.InTx(t.Context(), func(tx store.Tx) error {
+			for i := range 5000 {
+				field, state := "city", "open"
+				if i%1000 == 700 {
+					field, state = "state", "asked"
+				}
+				if _, err := tx.Exec(t.Context(), `INSERT INTO sync_conflicts (id, person_id, field, kind, base, seen, rule, at, state)
+					VALUES ($1, $2, $3, 'both_changed', '{}', '{}', 'r', $4, $5)`, fmt.Sprint("k", i), fmt.Sprint("p", i), field, sweptAt, state); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Exec(t.Context(), `ANALYZE sync_conflicts`); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			filter  store.ConflictFilter
+			indexes []string
+		}{
+			{store.ConflictFilter{PersonID: "p700"}, []string{"sync_conflicts_person"}},
+			{store.ConflictFilter{PersonID: "p700", State: store.ConflictAsked}, []string{"sync_conflicts_person", "sync_conflicts_asked", "sync_conflicts_state"}},
+			{store.ConflictFilter{Field: "state"}, []string{"sync_conflicts_field"}},
+			{store.ConflictFilter{State: store.ConflictAsked}, []string{"sync_conflicts_state", "sync_conflicts_asked"}},
+		} {
+			c.filter.Limit = 50
+			query, args := c.filter.Query()
+			plan := planOf(t, s, query, args)
+			if !slices.ContainsFunc(c.indexes, func(index string) bool { return strings.Contains(plan, index) }) ||
+				strings.Contains(plan, "Seq Scan on sync_conflicts") || strings.Contains(plan, "SCAN sync_conflicts\n") {
+				t.Errorf("%+v is found by none of %v:\n%s", c.filter, c.indexes, plan)
+			}
+		}
+	})
 }

@@ -33,7 +33,7 @@ type ageing struct {
 // aside. A new table that grows with what happens gets a line here.
 var ageings = []ageing{
 	{class: History, table: "sync_log", key: "seq", time: "started_at", order: "seq"},
-	{class: History, table: "sync_conflicts", key: "seq", time: "at", order: "seq"},
+	{class: History, table: "sync_conflicts", key: "seq", time: "at", order: "seq", when: "state <> 'asked'"},
 	{class: History, table: "sync_issues", key: "person_id, topic", time: "at", order: "at", when: "NOT open"},
 	{class: History, table: "effects", key: "key", time: "updated_at", order: "updated_at", when: "state IN ('done', 'failed')"},
 	{class: History, table: "people_undo", key: "id", time: "at", order: "id"},

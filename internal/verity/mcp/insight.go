@@ -123,6 +123,7 @@ type conflictView struct {
 	Kind   string    `json:"kind"`
 	Chosen string    `json:"chosen"`
 	Rule   string    `json:"rule"`
+	State  string    `json:"state"` // what a person said of it
 }
 
 // explainedMost is how many rows of each kind an explanation holds.
@@ -186,12 +187,12 @@ func (s *Server) explainPerson(ctx context.Context, id string) (*explained, erro
 	for _, i := range issues {
 		out.Issues = append(out.Issues, issueView{i.Kind, string(i.Side), string(i.Field), i.Tries, i.Detail, i.Since})
 	}
-	conflicts, err := s.cfg.Records.Conflicts(ctx, id, 0, explainedMost)
+	conflicts, err := s.cfg.Records.Conflicts(ctx, store.ConflictFilter{PersonID: id, Limit: explainedMost})
 	if err != nil {
 		return nil, err
 	}
 	for _, c := range conflicts {
-		out.Conflicts = append(out.Conflicts, conflictView{c.At, string(c.Field), c.Kind, string(c.Chosen), c.Rule})
+		out.Conflicts = append(out.Conflicts, conflictView{c.At, string(c.Field), c.Kind, string(c.Chosen), c.Rule, c.State})
 	}
 	out.Writes, err = s.writes(ctx, store.SyncFilter{PersonID: id, Limit: explainedMost})
 	return out, err

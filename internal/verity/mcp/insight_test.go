@@ -42,7 +42,7 @@ func (c *cause) Issues(context.Context, store.IssueFilter) ([]store.Issue, error
 	return []store.Issue{{Kind: "refused", Side: df.SideGHL, Field: "email", Tries: 3, Since: noon}}, nil
 }
 
-func (c *cause) Conflicts(context.Context, string, int64, int) ([]store.Conflict, error) {
+func (c *cause) Conflicts(context.Context, store.ConflictFilter) ([]store.Conflict, error) {
 	return []store.Conflict{{Field: "city", Kind: "both", Chosen: df.SideGHL, Rule: "newer_change", At: noon}}, nil
 }
 

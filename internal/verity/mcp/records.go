@@ -23,7 +23,7 @@ type Records interface {
 	Attempts(ctx context.Context, eventID string) ([]store.Attempt, error)
 	EffectsOf(ctx context.Context, eventID string) ([]store.Effect, error)
 	Issues(ctx context.Context, f store.IssueFilter) ([]store.Issue, error)
-	Conflicts(ctx context.Context, personID string, before int64, limit int) ([]store.Conflict, error)
+	Conflicts(ctx context.Context, f store.ConflictFilter) ([]store.Conflict, error)
 }
 
 const (

@@ -27,7 +27,7 @@ func (noRecords) Event(context.Context, string) (df.Event, error) {
 func (noRecords) Attempts(context.Context, string) ([]store.Attempt, error)        { return nil, nil }
 func (noRecords) EffectsOf(context.Context, string) ([]store.Effect, error)        { return nil, nil }
 func (noRecords) Issues(context.Context, store.IssueFilter) ([]store.Issue, error) { return nil, nil }
-func (noRecords) Conflicts(context.Context, string, int64, int) ([]store.Conflict, error) {
+func (noRecords) Conflicts(context.Context, store.ConflictFilter) ([]store.Conflict, error) {
 	return nil, nil
 }
 
