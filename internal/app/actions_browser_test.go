@@ -213,6 +213,12 @@ func (h *hands) people() {
 	h.t.Helper()
 	ctx := h.t.Context()
 	person, other := h.ids["person"], h.ids["other"]
+	open, err := h.app.store.Conflicts(ctx, store.ConflictFilter{PersonID: person, State: store.ConflictOpen, Limit: 10})
+	if err != nil || len(open) != 2 {
+		h.t.Fatalf("%d open conflicts, %v", len(open), err)
+	}
+	h.does("/conflicts/"+open[0].ID+"/resolve?choice=aloware", "/conflicts/{id}/resolve", []string{open[0].ID}, because)
+	h.does("/conflicts/bulk?which=all&field=city", "/conflicts/bulk", nil, because)
 	h.does("/people/"+person, "/people/{id}/converge", []string{person}, browsertest.Form{})
 	h.does("/people/"+person, "/people/{id}/read", []string{person}, browsertest.Form{Shows: "#main"})
 	h.does("/mappings", "/mappings/repair", nil, browsertest.Form{Fields: typed{"phone": customerPhone}})
@@ -220,7 +226,7 @@ func (h *hands) people() {
 	h.undo()
 	h.does("/mappings/split?person="+person, "/mappings/split", nil, browsertest.Form{Fields: typed{"side": "aloware", "reason": "two people"}})
 	h.undo()
-	err := h.app.store.InTx(ctx, func(tx store.Tx) error {
+	err = h.app.store.InTx(ctx, func(tx store.Tx) error {
 		return store.InsertReview(ctx, tx, store.Review{Key: "asked", Kind: "shared_phone", PersonID: person, Side: df.SideGHL, Phone: customerPhone, At: h.app.clock().Add(time.Second)})
 	})
 	if err != nil {
