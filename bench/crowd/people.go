@@ -3,6 +3,9 @@ package crowd
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -38,6 +41,7 @@ func (c *Crowd) peopleTables() []Table {
 			}
 			return []any{p.id, "aloware", p.aloware, text(p.fields()), text(p.tags()), c.now}
 		}},
+		{"person_words", []string{"person_id", "words"}, c.People, func(i int) []any { p := c.person(i); return []any{p.id, p.words()} }},
 		{"consent_flags", []string{"side", "contact", "do_not_text", "do_not_call", "at"}, c.People, func(i int) []any {
 			return []any{"ghl", c.person(i).ghl, i%10 == 0, i%10 == 0, c.now}
 		}},
@@ -54,6 +58,18 @@ func (c *Crowd) peopleTables() []Table {
 			return []any{c.spread(i, share(c.People, 20, 4)).id, "ghl", one("drift", i, "city", "email", "phone", "lastName"), "field", c.ago(i, c.People, 7*24*time.Hour), c.now}
 		}},
 	}
+}
+
+// words is the line by which the program finds the person.
+func (p person) words() string {
+	words := []string{p.id, strings.ToLower(p.ghl), p.aloware, p.email, p.phone[1:]}
+	fields := p.fields()
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if value := strings.ToLower(fields[name]); name != "phone" && name != "email" {
+			words = append(words, value)
+		}
+	}
+	return strings.Join(words, "\n")
 }
 
 // mapping makes one person in twenty ended.

@@ -63,13 +63,12 @@ type EventFilter struct {
 	Limit    int
 }
 
-// Events lists events, newest first.
+// Events lists events, newest first: by acceptance, or by the time of receipt when
+// the filter names times, which for what was held or spilled is another order.
 func (s *Store) Events(ctx context.Context, f EventFilter) ([]df.Event, error) {
-	where, args := f.where()
-	args = append(args, max(1, min(f.Limit, 1000)))
+	query, args := f.page(fullEvent)
 	var events []df.Event
-	err := s.Each(ctx, `SELECT `+fullEvent+` FROM webhook_events`+where+
-		` ORDER BY seq DESC LIMIT $`+strconv.Itoa(len(args)), args, func(row Row) error {
+	err := s.Each(ctx, query, args, func(row Row) error {
 		e, err := scanEvent(row)
 		events = append(events, e)
 		return err
@@ -78,6 +77,30 @@ func (s *Store) Events(ctx context.Context, f EventFilter) ([]df.Event, error) {
 		return nil, fmt.Errorf("list events: %w", err)
 	}
 	return events, nil
+}
+
+// page selects the columns of the rows of one page. Times have an index of their
+// own, which must also give the order: with the order of seq a page of a day long
+// ago would read everything that came since.
+func (f EventFilter) page(columns string) (string, []any) {
+	timed := !f.From.IsZero() || !f.To.IsZero()
+	before := f.Before
+	if timed {
+		f.Before = 0
+	}
+	where, args := f.where()
+	order := ` ORDER BY seq DESC`
+	if timed {
+		order = ` ORDER BY received_at DESC, seq DESC`
+		if before > 0 {
+			args = append(args, before)
+			where += strings.ReplaceAll(` AND received_at <= (SELECT received_at FROM webhook_events WHERE seq <= ? ORDER BY seq DESC LIMIT 1)
+				AND (received_at < (SELECT received_at FROM webhook_events WHERE seq <= ? ORDER BY seq DESC LIMIT 1) OR seq < ?)`,
+				"?", "$"+strconv.Itoa(len(args)))
+		}
+	}
+	args = append(args, max(1, min(f.Limit, 1000)))
+	return `SELECT ` + columns + ` FROM webhook_events` + where + order + ` LIMIT $` + strconv.Itoa(len(args)), args
 }
 
 func (f EventFilter) where() (string, []any) {
@@ -111,7 +134,7 @@ func (f EventFilter) where() (string, []any) {
 		args = append(args, anys(f.IDs)...)
 	}
 	if f.Text != "" {
-		add(`lower(CAST(payload_json AS TEXT)) LIKE ? ESCAPE '\'`, "%"+likeEscape(strings.ToLower(f.Text))+"%")
+		add(holdsText, likeText(f.Text))
 	}
 	if !f.From.IsZero() {
 		add("received_at >= ?", f.From)
@@ -180,10 +203,16 @@ type Count struct {
 	Events int64
 }
 
+// countEvents reads two indexes and no rows: that of what has ended, and that of
+// the little which has not.
+const countEvents = `SELECT source, status, count(*) FROM webhook_events WHERE status IN ('done', 'skipped') GROUP BY source, status
+	UNION ALL SELECT source, status, count(*) FROM webhook_events WHERE status NOT IN ('done', 'skipped') GROUP BY source, status
+	ORDER BY 1, 2`
+
 // CountEvents counts all events by source and status.
 func (s *Store) CountEvents(ctx context.Context) ([]Count, error) {
 	var counts []Count
-	err := s.Each(ctx, `SELECT source, status, count(*) FROM webhook_events GROUP BY source, status ORDER BY source, status`,
+	err := s.Each(ctx, countEvents,
 		nil, func(row Row) error {
 			var c Count
 			err := row.Scan((*string)(&c.Source), (*string)(&c.Status), &c.Events)

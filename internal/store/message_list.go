@@ -36,7 +36,7 @@ func (s *Store) Messages(ctx context.Context, f MessageFilter) ([]Message, error
 		add("person_id = ?", f.PersonID)
 	}
 	if f.Phone != "" {
-		add("(from_number = ? OR to_number = ?)", string(f.Phone))
+		terms, args = f.onEitherEnd(terms, args)
 	}
 	if !f.From.IsZero() {
 		add("created_at >= ?", f.From)
@@ -59,4 +59,24 @@ func (s *Store) Messages(ctx context.Context, f MessageFilter) ([]Message, error
 		return nil, fmt.Errorf("list messages: %w", err)
 	}
 	return messages, nil
+}
+
+// onEitherEnd adds the condition on the number. Each end has an index that gives
+// the newest first; an OR of both would read all texts of one of our own lines.
+func (f MessageFilter) onEitherEnd(terms []string, args []any) ([]string, []any) {
+	args = append(args, string(f.Phone))
+	number, before := "$"+strconv.Itoa(len(args)), ""
+	if f.Before != "" {
+		args = append(args, f.Before)
+		before = " AND id < $" + strconv.Itoa(len(args))
+	}
+	most := ""
+	if f.PersonID == "" && len(f.IDs) == 0 && f.From.IsZero() && f.Until.IsZero() {
+		args = append(args, max(1, min(f.Limit, 1000)))
+		most = " ORDER BY id DESC LIMIT $" + strconv.Itoa(len(args))
+	}
+	end := func(column string) string {
+		return "SELECT id FROM (SELECT id FROM message_mappings WHERE " + column + " = " + number + before + most + ") AS " + column
+	}
+	return append(terms, "id IN ("+end("from_number")+" UNION "+end("to_number")+")"), args
 }

@@ -171,7 +171,7 @@ func (s *Store) OpenIssues(ctx context.Context, after IssuePlace, limit int) ([]
 
 // PersonSearch selects people for somebody who looks for one.
 type PersonSearch struct {
-	// Text is words that must all be found: each in an id, the phone, the
+	// Text is words that must all be found: each in an id, a phone, the
 	// e-mail, or in what a side held when the sides last agreed (names, towns).
 	Text   string
 	Before string // id of the last row of the page before
@@ -188,11 +188,8 @@ func (s *Store) FindPeople(ctx context.Context, search PersonSearch) ([]Person, 
 	if search.Before != "" {
 		add("id < ?", search.Before)
 	}
-	for _, word := range strings.Fields(strings.ToLower(search.Text)) {
-		add(`(id LIKE ? ESCAPE '\' OR lower(email) LIKE ? ESCAPE '\' OR phone_number LIKE ? ESCAPE '\'
-			OR lower(ghl_contact_id) LIKE ? ESCAPE '\' OR lower(aloware_contact_id) LIKE ? ESCAPE '\'
-			OR id IN (SELECT person_id FROM contact_agreements WHERE lower(fields) LIKE ? ESCAPE '\'))`, "%"+likeEscape(word)+"%")
-	}
+	found, values := foundBy(search.Text, len(args))
+	terms, args = append(terms, found...), append(args, values...)
 	args = append(args, max(1, min(search.Limit, 1000)))
 	return selectPeople(ctx, s, `WHERE `+strings.Join(terms, " AND ")+` ORDER BY id DESC LIMIT $`+strconv.Itoa(len(args)), args...)
 }
@@ -200,9 +197,13 @@ func (s *Store) FindPeople(ctx context.Context, search PersonSearch) ([]Person, 
 // AgreementsOf returns what each side held when the sides last agreed, by
 // person. People without any are missing.
 func (s *Store) AgreementsOf(ctx context.Context, people []string) (map[string][]Agreement, error) {
+	return agreementsIn(ctx, s, people)
+}
+
+func agreementsIn(ctx context.Context, q Querier, people []string) (map[string][]Agreement, error) {
 	agreements := map[string][]Agreement{}
 	for chunk := range slices.Chunk(people, 500) {
-		err := s.Each(ctx, `SELECT person_id, side, contact_id, fields, tags FROM contact_agreements
+		err := q.Each(ctx, `SELECT person_id, side, contact_id, fields, tags FROM contact_agreements
 			WHERE person_id IN (`+list(len(chunk), 0)+`) ORDER BY person_id, side`, anys(chunk), func(row Row) error {
 			var person string
 			var a Agreement
