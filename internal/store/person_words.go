@@ -57,15 +57,21 @@ func digits(text string) string {
 	}, text)
 }
 
-// searched are the words of a search. What is written as phone numbers are, with
+// searched are the words of a search, the longest first: it is on the fewest lines,
+// and the others are looked for on these alone. What is written as phone numbers are, with
 // brackets and dashes, is one word of digits.
 func searched(text string) []string {
 	number := strings.IndexFunc(text, func(r rune) bool { return !unicode.IsDigit(r) && !strings.ContainsRune("+-.() ", r) }) < 0
 	if d := digits(text); number && len(d) >= 7 {
 		return []string{d}
 	}
-	return strings.Fields(strings.ToLower(clean(text)))
+	words := strings.Fields(strings.ToLower(clean(text)))
+	slices.SortStableFunc(words, func(a, b string) int { return len(b) - len(a) })
+	return words
 }
+
+// searchedMost bounds the words of one search.
+const searchedMost = 10
 
 // foundBy are conditions that a person's line holds every word of a search, with
 // their arguments, the first of which is numbered after those before.
@@ -74,6 +80,7 @@ func foundBy(text string, before int) (terms []string, args []any) {
 	if len(words) == 0 {
 		return nil, nil
 	}
+	words = words[:min(len(words), searchedMost)]
 	conditions := make([]string, len(words))
 	for i, word := range words {
 		args = append(args, "%"+likeEscape(word)+"%")

@@ -8,5 +8,6 @@ CREATE TABLE person_words (
 );
 
 CREATE INDEX webhook_events_ended ON webhook_events (source, status) WHERE status IN ('done', 'skipped');
+CREATE INDEX webhook_events_quarantined ON webhook_events (person_id) WHERE status = 'quarantined';
 CREATE INDEX message_mappings_from ON message_mappings (from_number, id);
 CREATE INDEX message_mappings_to ON message_mappings (to_number, id);
