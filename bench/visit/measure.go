@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"regexp"
 	"slices"
@@ -71,10 +72,9 @@ func said(body []byte) string {
 
 var tag = regexp.MustCompile(`<[^>]*>`)
 
-// quantile is the value that a share of the sorted ones does not exceed.
+// quantile is the least value that a share of the sorted ones does not exceed.
 func quantile(sorted []time.Duration, share float64) time.Duration {
-	i := int(share * float64(len(sorted)))
-	return sorted[min(i, len(sorted)-1)]
+	return sorted[int(math.Ceil(share*float64(len(sorted))))-1]
 }
 
 func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond)) }
