@@ -83,41 +83,71 @@ func (s *Store) Events(ctx context.Context, f EventFilter) ([]df.Event, error) {
 // own, which must also give the order: with the order of seq a page of a day long
 // ago would read everything that came since.
 func (f EventFilter) page(columns string) (string, []any) {
-	timed := !f.From.IsZero() || !f.To.IsZero()
-	before := f.Before
-	if timed {
-		f.Before = 0
+	if !f.timed() {
+		return f.pageBySeq(columns)
 	}
+	before := f.Before
+	f.Before = 0
 	where, args := f.where()
-	order := ` ORDER BY seq DESC`
-	if timed {
-		order = ` ORDER BY received_at DESC, seq DESC`
-		if before > 0 {
-			args = append(args, before)
-			where += strings.ReplaceAll(` AND received_at <= (SELECT received_at FROM webhook_events WHERE seq <= ? ORDER BY seq DESC LIMIT 1)
-				AND (received_at < (SELECT received_at FROM webhook_events WHERE seq <= ? ORDER BY seq DESC LIMIT 1) OR seq < ?)`,
-				"?", "$"+strconv.Itoa(len(args)))
-		}
+	if before > 0 {
+		args = append(args, before)
+		where += strings.ReplaceAll(` AND received_at <= (SELECT received_at FROM webhook_events WHERE seq <= ? ORDER BY seq DESC LIMIT 1)
+			AND (received_at < (SELECT received_at FROM webhook_events WHERE seq <= ? ORDER BY seq DESC LIMIT 1) OR seq < ?)`,
+			"?", "$"+strconv.Itoa(len(args)))
 	}
 	args = append(args, max(1, min(f.Limit, 1000)))
-	return `SELECT ` + columns + ` FROM webhook_events` + where + order + ` LIMIT $` + strconv.Itoa(len(args)), args
+	return `SELECT ` + columns + ` FROM webhook_events` + where + ` ORDER BY received_at DESC, seq DESC LIMIT $` + strconv.Itoa(len(args)), args
 }
 
+// pageBySeq is a page without times. A type is a sender's or ours: each has an
+// index that gives the order, while an OR of both would read all of the type.
+func (f EventFilter) pageBySeq(columns string) (string, []any) {
+	where, args := f.where()
+	args = append(args, max(1, min(f.Limit, 1000)))
+	order := ` ORDER BY seq DESC LIMIT $` + strconv.Itoa(len(args))
+	if f.Type != "" {
+		wire, _ := f.whereType("event_type = ?")
+		ours, _ := f.whereType("kind = ?")
+		where = ` WHERE seq IN (SELECT seq FROM (SELECT seq FROM webhook_events` + wire + order + `) AS wire
+			UNION SELECT seq FROM (SELECT seq FROM webhook_events` + ours + order + `) AS ours)`
+	}
+	return `SELECT ` + columns + ` FROM webhook_events` + where + order, args
+}
+
+func (f EventFilter) timed() bool { return !f.From.IsZero() || !f.To.IsZero() }
+
 func (f EventFilter) where() (string, []any) {
+	if f.timed() {
+		return f.whereType("(event_type || '' = ? OR kind || '' = ?)")
+	}
+	return f.whereType("(event_type = ? OR kind = ?)")
+}
+
+// whereType is where with the given condition on the type. Where times are asked
+// for, source and type are kept from being looked up by their own indexes, which
+// SQLite would prefer although each holds a large part of all events.
+func (f EventFilter) whereType(ofType string) (string, []any) {
 	var terms []string
 	var args []any
 	add := func(term string, value any) {
 		args = append(args, value)
 		terms = append(terms, strings.ReplaceAll(term, "?", "$"+strconv.Itoa(len(args))))
 	}
-	if f.Source != "" {
+	switch {
+	case f.Source != "" && f.timed():
+		add("source || '' = ?", string(f.Source))
+	case f.Source != "":
 		add("source = ?", string(f.Source))
 	}
 	if f.Status != "" {
 		add("status = ?", string(f.Status))
 	}
+	if f.Status != "" && f.Status != df.Done && f.Status != df.Skipped {
+		// What the index of unfinished events says; SQLite does not see that it follows.
+		terms = append(terms, "status NOT IN ('done', 'skipped')")
+	}
 	if f.Type != "" {
-		add("(event_type = ? OR kind = ?)", f.Type)
+		add(ofType, f.Type)
 	}
 	if f.EntityID != "" {
 		// Each of the four has an index; an OR of them would use none.
@@ -206,7 +236,7 @@ type Count struct {
 // countEvents reads two indexes and no rows: that of what has ended, and that of
 // the little which has not.
 const countEvents = `SELECT source, status, count(*) FROM webhook_events WHERE status IN ('done', 'skipped') GROUP BY source, status
-	UNION ALL SELECT source, status, count(*) FROM webhook_events WHERE status NOT IN ('done', 'skipped') GROUP BY source, status
+	UNION ALL SELECT source, status, count(*) FROM webhook_events WHERE status NOT IN ('done', 'skipped') GROUP BY status, source
 	ORDER BY 1, 2`
 
 // CountEvents counts all events by source and status.

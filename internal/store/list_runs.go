@@ -286,9 +286,9 @@ func (s *Store) ListedIn(ctx context.Context, groups []ListGroup, after string, 
 	}
 	args := []any{after, limit}
 	for _, g := range groups {
-		args = append(args, g.wanted, g.held)
+		args = append(args, g.wanted+" "+g.held)
 	}
-	return s.listed(ctx, `p.id > $1 AND (COALESCE(i.wanted, ''), COALESCE(h.lists, '')) IN (VALUES `+tuples(len(groups), 2, 2)+`)
+	return s.listed(ctx, `p.id > $1 AND COALESCE(i.wanted, '') || ' ' || COALESCE(h.lists, '') IN (`+list(len(groups), 2)+`)
 		ORDER BY p.id LIMIT $2`, args)
 }
 

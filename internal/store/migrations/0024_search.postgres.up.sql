@@ -9,5 +9,7 @@ CREATE TABLE person_words (
 
 CREATE INDEX webhook_events_ended ON webhook_events (source, status) WHERE status IN ('done', 'skipped');
 CREATE INDEX webhook_events_quarantined ON webhook_events (person_id) WHERE status = 'quarantined';
+CREATE INDEX list_intents_wanted ON list_intents (person_id, state, wanted);
+CREATE INDEX consent_events_person ON consent_events (person_id);
 CREATE INDEX message_mappings_from ON message_mappings (from_number, id);
 CREATE INDEX message_mappings_to ON message_mappings (to_number, id);
