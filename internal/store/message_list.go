@@ -23,6 +23,20 @@ type MessageFilter struct {
 // Messages lists texts, those that we heard of last first: ids begin with their
 // time.
 func (s *Store) Messages(ctx context.Context, f MessageFilter) ([]Message, error) {
+	query, args := f.query()
+	var messages []Message
+	err := s.Each(ctx, query, args, func(row Row) error {
+		m, err := scanMessage(row)
+		messages = append(messages, m)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list messages: %w", err)
+	}
+	return messages, nil
+}
+
+func (f MessageFilter) query() (string, []any) {
 	terms, args := []string{"1 = 1"}, []any{}
 	add := func(term string, value any) {
 		args = append(args, value)
@@ -48,17 +62,8 @@ func (s *Store) Messages(ctx context.Context, f MessageFilter) ([]Message, error
 		add("id < ?", f.Before)
 	}
 	args = append(args, max(1, min(f.Limit, 1000)))
-	var messages []Message
-	err := s.Each(ctx, `SELECT `+messageColumns+` FROM message_mappings WHERE `+strings.Join(terms, " AND ")+
-		` ORDER BY id DESC LIMIT $`+strconv.Itoa(len(args)), args, func(row Row) error {
-		m, err := scanMessage(row)
-		messages = append(messages, m)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list messages: %w", err)
-	}
-	return messages, nil
+	return `SELECT ` + messageColumns + ` FROM message_mappings WHERE ` + strings.Join(terms, " AND ") +
+		` ORDER BY id DESC LIMIT $` + strconv.Itoa(len(args)), args
 }
 
 // onEitherEnd adds the condition on the number. Each end has an index that gives
