@@ -49,9 +49,15 @@ func TestASearchThatTakesLongLeadsOn(t *testing.T) {
 	if len(twin.Data) != 0 || twin.NextCursor == nil || twin.SearchedTo == nil {
 		t.Fatalf("a search that took long says %+v", twin)
 	}
-	ask("/api/admin/events?q=needle&cursor=" + *twin.NextCursor)
-	if len(twin.Data) != 1 || twin.Data[0].ID != "old-0000" || twin.NextCursor != nil || twin.SearchedTo != nil {
-		t.Errorf("going on finds %+v", twin)
+	stops := 1
+	for ; twin.NextCursor != nil && stops < 20; stops++ {
+		if len(twin.Data) > 0 || twin.SearchedTo == nil {
+			t.Errorf("stop %d says %+v", stops, twin)
+		}
+		ask("/api/admin/events?q=needle&cursor=" + *twin.NextCursor)
+	}
+	if len(twin.Data) != 1 || twin.Data[0].ID != "old-0000" || twin.NextCursor != nil || twin.SearchedTo != nil || stops < 3 {
+		t.Errorf("going on %d times finds %+v", stops, twin)
 	}
 
 	page := w.get("/events?q=needle").body
@@ -59,5 +65,6 @@ func TestASearchThatTakesLongLeadsOn(t *testing.T) {
 	if !strings.Contains(page, "Nothing found yet") || !strings.Contains(page, "searched back to") || on == nil {
 		t.Fatalf("the page does not say how far it came: %.2000s", page)
 	}
+	w.clock.stride.Store(0)
 	w.has(strings.ReplaceAll(on[1], "&amp;", "&"), "old-0000")
 }

@@ -36,8 +36,9 @@ type EventSearch struct {
 	SearchedTo time.Time
 }
 
-// searchWindow is how many bodies are looked at in one go: some ten milliseconds.
-const searchWindow = 1000
+// searchWindow is how many bodies are looked at in one go: some milliseconds when
+// they lie together, some more when they are those of a source or a person.
+const searchWindow = 250
 
 // SearchEvents lists events whose bodies hold f.Text, as Events does. Bodies have
 // no index, so they are looked at from the newest on, until the page is full or

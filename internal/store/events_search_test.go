@@ -93,7 +93,7 @@ func TestAStoppedSearchGoesOnWhereItStopped(t *testing.T) {
 			t.Errorf("a wildcard found %v", ids)
 		}
 		found, err := s.SearchEvents(t.Context(), store.EventFilter{Text: "nowhere", Limit: 5}, func() bool { return true })
-		if err != nil || len(found.Events) > 0 || !found.SearchedTo.Equal(first.Add(1500*time.Minute)) {
+		if err != nil || len(found.Events) > 0 || !found.SearchedTo.Equal(first.Add(2250*time.Minute)) {
 			t.Errorf("a search of one window came to %v: %v", found.SearchedTo, err)
 		}
 		found, err = s.SearchEvents(t.Context(), store.EventFilter{Text: "nowhere", Limit: 5}, func() bool { return false })

@@ -192,10 +192,14 @@ func (s *Store) FindPeople(ctx context.Context, search PersonSearch) ([]Person, 
 	if search.Before != "" {
 		add("id < ?", search.Before)
 	}
-	found, values := foundBy(search.Text, len(args))
-	terms, args = append(terms, found...), append(args, values...)
 	args = append(args, max(1, min(search.Limit, 1000)))
-	return selectPeople(ctx, s, `WHERE `+strings.Join(terms, " AND ")+` ORDER BY id DESC LIMIT $`+strconv.Itoa(len(args)), args...)
+	limit := ` DESC LIMIT $` + strconv.Itoa(len(args))
+	page := ` ORDER BY person_id` + limit
+	if search.Before != "" {
+		page = ` AND person_id < $1` + page
+	}
+	terms, args = foundBy(search.Text, terms, args, page)
+	return selectPeople(ctx, s, `WHERE `+strings.Join(terms, " AND ")+` ORDER BY id`+limit, args...)
 }
 
 // AgreementsOf returns what each side held when the sides last agreed, by

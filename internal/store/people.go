@@ -120,8 +120,11 @@ func (s *Store) People(ctx context.Context, f PersonFilter) ([]Person, error) {
 		add(strings.ReplaceAll(withPhone, "$1", "?"), string(f.Phone))
 	}
 	if f.Text != "" {
-		found, values := foundBy(f.Text, len(args))
-		terms, args = append(terms, found...), append(args, values...)
+		page := ""
+		if len(terms) == 1 && !f.Active {
+			page = fmt.Sprintf(` AND person_id > $1 ORDER BY person_id LIMIT %d`, max(1, min(f.Limit, 1000)))
+		}
+		terms, args = foundBy(f.Text, terms, args, page)
 	}
 	if f.Active {
 		terms = append(terms, "ended_at IS NULL")

@@ -73,20 +73,25 @@ func searched(text string) []string {
 // searchedMost bounds the words of one search.
 const searchedMost = 10
 
-// foundBy are conditions that a person's line holds every word of a search, with
-// their arguments, the first of which is numbered after those before.
-func foundBy(text string, before int) (terms []string, args []any) {
+// foundBy adds to the terms and arguments of a query on people that a person's line
+// holds every word of a search. With a page, which is a condition, an order and a
+// limit on person_id, only the lines are read in its order: a planner that does not
+// know how rare a word is would else look a line up for each person.
+func foundBy(text string, terms []string, args []any, page string) ([]string, []any) {
 	words := searched(text)
 	if len(words) == 0 {
-		return nil, nil
+		return terms, args
 	}
-	words = words[:min(len(words), searchedMost)]
-	conditions := make([]string, len(words))
-	for i, word := range words {
+	conditions := make([]string, 0, len(words))
+	for _, word := range words[:min(len(words), searchedMost)] {
 		args = append(args, "%"+likeEscape(word)+"%")
-		conditions[i] = `words COLLATE "C" LIKE $` + strconv.Itoa(before+i+1) + ` ESCAPE '\'`
+		conditions = append(conditions, `words COLLATE "C" LIKE $`+strconv.Itoa(len(args))+` ESCAPE '\'`)
 	}
-	return []string{`id IN (SELECT person_id FROM person_words WHERE ` + strings.Join(conditions, " AND ") + `)`}, args
+	lines := `SELECT person_id FROM person_words WHERE ` + strings.Join(conditions, " AND ")
+	if page != "" {
+		lines = `SELECT person_id FROM (` + lines + page + `) AS found`
+	}
+	return append(terms, `id IN (`+lines+`)`), args
 }
 
 // saveWords makes the line of a person anew from what the transaction holds.
