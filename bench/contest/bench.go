@@ -30,6 +30,8 @@ type Bench struct {
 	// average before a run counts as disturbed.
 	MaxOthers float64
 	Log       io.Writer // progress
+
+	Pages PagesOptions
 }
 
 // shape is one kind of load.

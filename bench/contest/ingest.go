@@ -88,6 +88,9 @@ func (b *Bench) noExpress() string {
 	return ""
 }
 
+// adminSecret opens the console and the admin API.
+const adminSecret = "benchmark-admin-secret-0123456789"
+
 // dfmCommand starts dfm in some roles, on two free ports, with every secret
 // that serving may ask for.
 func (b *Bench) dfmCommand(roles, databaseURL string, more ...string) (c command, gateway, web string, err error) {
@@ -104,7 +107,7 @@ func (b *Bench) dfmCommand(roles, databaseURL string, more ...string) (c command
 		env: append([]string{
 			"DATABASE_URL=" + databaseURL,
 			"HOST=127.0.0.1", "PORT=" + strconv.Itoa(port), "WEB_PORT=" + strconv.Itoa(webPort),
-			"DF_ADMIN_SECRET=benchmark-admin-secret-0123456789",
+			"DF_ADMIN_SECRET=" + adminSecret,
 			"X_DF_JOBS_SECRET=benchmark-jobs-secret-0123456789",
 			"DF_ENCRYPTION_KEY=YmVuY2htYXJrLWtleS1vZi0zMi1ieXRlcy1sb25nISE=",
 			"GHL_WEBHOOK_SECRET=" + secret,

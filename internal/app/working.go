@@ -93,6 +93,18 @@ func (a *App) prune(ctx context.Context) error {
 	if _, err := a.store.PruneForwards(ctx, now.Add(-pruneAfter)); err != nil {
 		return err
 	}
-	_, err = a.store.PruneWrites(ctx, now.Add(-pruneAfter))
+	if _, err := a.store.PruneWrites(ctx, now.Add(-pruneAfter)); err != nil {
+		return err
+	}
+	return a.fillWords(ctx)
+}
+
+// fillWords makes people findable whom an instance added that runs the release
+// before, which knows of no such lines.
+func (a *App) fillWords(ctx context.Context) error {
+	n, err := a.store.FillWords(ctx)
+	if n > 0 {
+		a.log.InfoContext(ctx, "people who could not be searched for can be", "people", n)
+	}
 	return err
 }

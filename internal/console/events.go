@@ -81,6 +81,9 @@ func (s *Server) listEvents(r *http.Request) (any, error) {
 	if filter.To, err = timeOf(r, "to"); err != nil {
 		return nil, err
 	}
+	if filter.Text != "" {
+		return s.searchEvents(r.Context(), filter)
+	}
 	events, err := s.Store.Events(r.Context(), filter)
 	if err != nil {
 		return nil, err
@@ -90,6 +93,19 @@ func (s *Server) listEvents(r *http.Request) (any, error) {
 		last = events[len(events)-1].Seq
 	}
 	return page{viewEvents(events), nextCursor(len(events) == filter.Limit, last)}, nil
+}
+
+// searchTime is how long a reader waits for a search in bodies before being told
+// how far back it came.
+const searchTime = 100 * time.Millisecond
+
+func (s *Server) searchEvents(ctx context.Context, filter store.EventFilter) (any, error) {
+	began := s.Clock()
+	found, err := s.Store.SearchEvents(ctx, filter, func() bool { return s.Clock().Sub(began) > searchTime })
+	if err != nil {
+		return nil, err
+	}
+	return searched{page{viewEvents(found.Events), nextCursor(found.Next != 0, found.Next)}, optional(found.SearchedTo)}, nil
 }
 
 // personAsked reads how somebody names a person: by our id, or by a phone number

@@ -111,7 +111,7 @@ func (s *Server) deleteList(r *http.Request) (any, error) {
 	return map[string]string{"agentKey": agent, "listKey": list}, s.audit(r, "list.delete", agent+"/"+list, nil)
 }
 
-func (s *Server) proveLists(r *http.Request) (any, error) { return s.Lists.Prove(r.Context()) }
+func (s *Server) proveLists(r *http.Request) (any, error) { return s.Lists.LatestProof(r.Context()) }
 
 func (s *Server) explainLists(r *http.Request) (any, error) {
 	return s.Lists.Explain(r.Context(), r.PathValue("id"))

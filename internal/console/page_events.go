@@ -13,14 +13,16 @@ import (
 )
 
 type eventsView struct {
-	Events   []eventView
-	Sources  []df.Source
-	Statuses []df.Status
-	Query    url.Values
-	Filtered bool
-	Bulk     bool        // whether many can be acted on at once
-	Filter   [][2]string // name and value of each filter that is set
-	Pager    pager
+	Events []eventView
+	// SearchedTo is how far back bodies were searched; nil when that was all.
+	SearchedTo *time.Time
+	Sources    []df.Source
+	Statuses   []df.Status
+	Query      url.Values
+	Filtered   bool
+	Bulk       bool        // whether many can be acted on at once
+	Filter     [][2]string // name and value of each filter that is set
+	Pager      pager
 }
 
 // eventsPage lists events. It filters and pages as its JSON twin does; only
@@ -36,12 +38,17 @@ func (s *Server) eventsPage(r *http.Request) (view, error) {
 		}
 	}
 	twin.URL.RawQuery = q.Encode()
-	events, next, err := listOf[eventView](s.listEvents(twin))
+	answer, err := s.listEvents(twin)
+	var searchedTo *time.Time
+	if found, ok := answer.(searched); ok {
+		answer, searchedTo = found.page, found.SearchedTo
+	}
+	events, next, err := listOf[eventView](answer, err)
 	if err != nil {
 		return view{}, err
 	}
 	data := eventsView{
-		Events: events, Statuses: df.Statuses(), Query: r.URL.Query(), Pager: pagerOf(r, next),
+		Events: events, SearchedTo: searchedTo, Statuses: df.Statuses(), Query: r.URL.Query(), Pager: pagerOf(r, next),
 		Sources: []df.Source{df.SourceGHL, df.SourceAloware, df.SourceTexting, df.SourceBroadcast},
 	}
 	for _, name := range []string{"source", "status", "type", "person", "entityId", "q", "from", "to"} {

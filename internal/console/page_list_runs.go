@@ -120,24 +120,28 @@ func (s *Server) moveNames(r *http.Request, moves []lists.Move) (map[string]stri
 
 type rebuildView struct {
 	Tabs   []Tab
+	Looked bool // whether everybody was looked at
 	Report lists.Report
 	Names  map[string]string
 	On     bool
 	Empty  Empty
 }
 
+// rebuildPage offers a rebuild, and says what it would do when asked: for that
+// everybody has to be looked at, and of very many people that takes seconds.
 func (s *Server) rebuildPage(r *http.Request) (view, error) {
 	waiting, err := s.waitingRuns(r)
 	if err != nil {
 		return view{}, err
 	}
-	report, err := s.Lists.Run(r.Context(), lists.Rebuild{DryRun: true})
-	if err != nil {
-		return view{}, err
-	}
-	names, err := s.moveNames(r, report.Moves)
-	data := rebuildView{Tabs: s.listTabs(r, len(waiting)), Report: report, Names: names, On: s.ListSync, Empty: Empty{
+	data := rebuildView{Tabs: s.listTabs(r, len(waiting)), Looked: r.URL.Query().Has("look"), On: s.ListSync, Empty: Empty{
 		Title: "Nobody would be moved", Text: "Everybody of whom something is known is where they should be."}}
+	if data.Looked {
+		if data.Report, err = s.Lists.Run(r.Context(), lists.Rebuild{DryRun: true}); err != nil {
+			return view{}, err
+		}
+		data.Names, err = s.moveNames(r, data.Report.Moves)
+	}
 	return view{template: "listrebuild.html", title: "Rebuild lists", section: "lists", data: data}, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/df-middleware/dfm/internal/lists"
 	"github.com/df-middleware/dfm/internal/store"
@@ -67,7 +68,7 @@ func (s *Server) listsPage(r *http.Request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	proof, err := s.Lists.Prove(r.Context())
+	proof, err := s.Lists.LatestProof(r.Context())
 	if err != nil {
 		return view{}, err
 	}
@@ -122,6 +123,7 @@ func (s *Server) addList(r *http.Request) (view, error) {
 
 type oneListView struct {
 	lists.ListProof
+	AsOf  time.Time
 	Names map[string]string
 	Agent string
 	Known bool // whether the registry has it
@@ -129,7 +131,7 @@ type oneListView struct {
 }
 
 func (s *Server) listPage(r *http.Request) (view, error) {
-	proof, err := s.Lists.Prove(r.Context())
+	proof, err := s.Lists.LatestProof(r.Context())
 	if err != nil {
 		return view{}, err
 	}
@@ -138,7 +140,7 @@ func (s *Server) listPage(r *http.Request) (view, error) {
 	if i < 0 {
 		return view{}, store.ErrNotFound
 	}
-	data := oneListView{ListProof: proof.Lists[i], Empty: Empty{Title: "Everybody is where they should be",
+	data := oneListView{ListProof: proof.Lists[i], AsOf: proof.AsOf, Empty: Empty{Title: "Everybody is where they should be",
 		Text: "As far as known: Aloware shows its lists to nobody. If people were lost there, rebuild this list anew."}}
 	registry, err := store.CallLists(r.Context(), s.Store)
 	if err != nil {

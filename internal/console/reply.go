@@ -25,6 +25,13 @@ type page struct {
 	Next *string
 }
 
+// searched is a list that was searched for from the newest on, as far as the time
+// allowed.
+type searched struct {
+	page
+	SearchedTo *time.Time // how far back that was; nil when to the end
+}
+
 type body struct {
 	Success    bool       `json:"success"`
 	Data       any        `json:"data,omitempty"`
@@ -33,9 +40,10 @@ type body struct {
 }
 
 type listBody struct {
-	Success    bool    `json:"success"`
-	Data       any     `json:"data"`
-	NextCursor *string `json:"nextCursor"`
+	Success    bool       `json:"success"`
+	Data       any        `json:"data"`
+	NextCursor *string    `json:"nextCursor"`
+	SearchedTo *time.Time `json:"searchedTo,omitempty"`
 }
 
 type errorBody struct {
@@ -51,8 +59,12 @@ func (s *Server) reply(h handler) http.Handler {
 			s.fail(w, r, err)
 			return
 		}
-		if list, ok := data.(page); ok {
-			writeJSON(w, http.StatusOK, listBody{true, list.Data, list.Next})
+		switch list := data.(type) {
+		case page:
+			writeJSON(w, http.StatusOK, listBody{Success: true, Data: list.Data, NextCursor: list.Next})
+			return
+		case searched:
+			writeJSON(w, http.StatusOK, listBody{true, list.Data, list.Next, list.SearchedTo})
 			return
 		}
 		writeJSON(w, http.StatusOK, body{Success: true, Data: data})

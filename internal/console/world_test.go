@@ -56,10 +56,11 @@ type world struct {
 	conflicts     map[string]string // id by field
 }
 
-// clock runs as real time does, so that River and the pages agree, and can skip.
-type clock struct{ skipped atomic.Int64 }
+// clock runs as real time does, so that River and the pages agree, and can skip,
+// once or whenever it is looked at.
+type clock struct{ skipped, stride atomic.Int64 }
 
-func (c *clock) now() time.Time       { return time.Now().Add(time.Duration(c.skipped.Load())) }
+func (c *clock) now() time.Time       { return time.Now().Add(time.Duration(c.skipped.Add(c.stride.Load()))) }
 func (c *clock) skip(d time.Duration) { c.skipped.Add(int64(d)) }
 
 func newWorld(t testing.TB) *world {

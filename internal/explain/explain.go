@@ -183,7 +183,7 @@ func (d *Desk) waiting(ctx context.Context, k *known) error {
 	if k.lane, k.head, err = d.Store.LaneOf(ctx, store.PersonLane(k.person.ID)); err != nil {
 		return err
 	}
-	k.shut, err = d.Store.Events(ctx, store.EventFilter{EntityID: k.person.ID, Status: df.Quarantined, Limit: recent})
+	k.shut, err = d.Store.Events(ctx, store.EventFilter{Person: k.person.ID, Status: df.Quarantined, Limit: recent})
 	return err
 }
 

@@ -62,6 +62,8 @@ type Desk struct {
 	Clock df.Clock
 	NewID func() string
 	Log   *slog.Logger
+
+	recent recentProof
 }
 
 // Turn is what a convergence saw of a person.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/df-middleware/dfm/internal/store"
@@ -20,6 +21,8 @@ type Proof struct {
 	Blocked int  `json:"blocked"`
 	Braked  int  `json:"braked"`
 	Applied bool `json:"applied"` // ENABLE_POWER_DIALER_LISTS
+	// AsOf is when people were looked at.
+	AsOf time.Time `json:"asOf"`
 }
 
 // ListProof is the proof of one list.
@@ -52,30 +55,37 @@ type Difference struct {
 
 const proofExamples = 50
 
-// Prove compares everybody's wanted lists with what was written.
+// Prove compares everybody's wanted lists with what was written. People who should
+// be on the same lists and are on the same are looked at once.
 func (d *Desk) Prove(ctx context.Context) (Proof, error) {
 	setup, _, err := d.Setup(ctx)
 	if err != nil {
 		return Proof{}, err
 	}
-	b := proving{proof: Proof{Applied: d.Apply}, lists: map[[2]string]*ListProof{}}
+	b := proving{proof: Proof{Applied: d.Apply, AsOf: d.Clock()}, lists: map[[2]string]*ListProof{}}
 	for _, l := range setup.Lists {
 		*b.list(l.AgentKey, l.ListKey) = ListProof{AgentKey: l.AgentKey, ListKey: l.ListKey, AlowareID: l.ID, Name: l.Name, Differences: []Difference{}}
 	}
-	for after := ""; ; {
-		page, err := d.Store.ListedPeople(ctx, after, "", runPage)
+	groups, err := d.Store.ListGroups(ctx)
+	if err != nil {
+		return Proof{}, err
+	}
+	samples, err := d.Store.Samples(ctx, groups)
+	if err != nil {
+		return Proof{}, err
+	}
+	var wrong []store.ListGroup
+	for _, g := range groups {
+		differs, err := b.count(g, samples[g.Sample])
 		if err != nil {
 			return Proof{}, err
 		}
-		for _, p := range page {
-			after = p.PersonID
-			if err := b.add(p); err != nil {
-				return Proof{}, err
-			}
+		if differs {
+			wrong = append(wrong, g)
 		}
-		if len(page) < runPage {
-			break
-		}
+	}
+	if err := d.examples(ctx, &b, wrong); err != nil {
+		return Proof{}, err
 	}
 	b.proof.Lists = []ListProof{}
 	for _, key := range slices.SortedFunc(maps.Keys(b.lists), func(x, y [2]string) int {
@@ -84,6 +94,59 @@ func (d *Desk) Prove(ctx context.Context) (Proof, error) {
 		b.proof.Lists = append(b.proof.Lists, *b.lists[key])
 	}
 	return b.proof, nil
+}
+
+// How long a proof stands that took long to make.
+const (
+	proofSlow     = 250 * time.Millisecond
+	proofStands   = 20          // times as long as it took
+	proofStandsAt = time.Minute // at most
+)
+
+// recentProof is a proof that took long to make.
+type recentProof struct {
+	mu    sync.Mutex
+	proof Proof
+	until time.Time
+}
+
+// LatestProof is Prove for readers. A proof of very many people stands for some
+// seconds, and says as of when it is; of fewer it is always made anew.
+func (d *Desk) LatestProof(ctx context.Context) (Proof, error) {
+	d.recent.mu.Lock()
+	defer d.recent.mu.Unlock()
+	began := d.Clock()
+	if began.Before(d.recent.until) {
+		return d.recent.proof, nil
+	}
+	proof, err := d.Prove(ctx)
+	if err != nil {
+		return proof, err
+	}
+	if took := d.Clock().Sub(began); took > proofSlow {
+		d.recent.proof, d.recent.until = proof, began.Add(min(took*proofStands, proofStandsAt))
+	}
+	return proof, nil
+}
+
+// examples names the first people of whom a list is wrong.
+func (d *Desk) examples(ctx context.Context, b *proving, wrong []store.ListGroup) error {
+	for after := ""; !b.exemplified(); {
+		page, err := d.Store.ListedIn(ctx, wrong, after, runPage)
+		if err != nil {
+			return err
+		}
+		for _, p := range page {
+			after = p.PersonID
+			if err := b.example(p); err != nil {
+				return err
+			}
+		}
+		if len(page) < runPage {
+			return nil
+		}
+	}
+	return nil
 }
 
 // proving is a proof under way.
@@ -100,45 +163,100 @@ func (b *proving) list(agentKey, listKey string) *ListProof {
 	return b.lists[key]
 }
 
-func (b *proving) add(p store.Listed) error {
-	var intent Intent
-	var held []Held
-	if err := errors.Join(read(p.Intent.Intent, &intent), read(p.Held, &held)); err != nil {
-		return err
+// placed is what one person should hold and holds.
+type placed struct {
+	intent Intent
+	held   []Held
+}
+
+func placeOf(p store.Listed) (placed, error) {
+	var at placed
+	err := errors.Join(read(p.Intent.Intent, &at.intent), read(p.Held, &at.held))
+	return at, err
+}
+
+// missing and extra are the lists of which the person is wrong.
+func (p placed) missing() (wanted []Membership) {
+	for _, m := range p.intent.Wanted {
+		if !slices.ContainsFunc(p.held, func(h Held) bool { return h.ListID == m.ListID && !h.Unsure }) {
+			wanted = append(wanted, m)
+		}
+	}
+	return wanted
+}
+
+func (p placed) extra() (held []Held) {
+	for _, h := range p.held {
+		known := p.intent.Leave || slices.ContainsFunc(p.intent.Wanted, func(m Membership) bool { return m.ListID == h.ListID })
+		if !h.Unsure && !known {
+			held = append(held, h)
+		}
+	}
+	return held
+}
+
+// count adds a group, whose sample stands for all of them, and reports whether
+// some list is wrong.
+func (b *proving) count(g store.ListGroup, sample store.Listed) (bool, error) {
+	at, err := placeOf(sample)
+	if err != nil {
+		return false, err
 	}
 	switch {
-	case p.Intent.PersonID == "":
-		b.proof.Unread++
-	case intent.Leave:
-		b.proof.Blocked++
-	case p.Intent.State == Braked:
-		b.proof.Braked++
+	case sample.Intent.PersonID == "":
+		b.proof.Unread += g.People
+	case at.intent.Leave:
+		b.proof.Blocked += g.People
+	case g.State == Braked:
+		b.proof.Braked += g.People
 	}
-	for _, m := range intent.Wanted {
-		l := b.list(m.AgentKey, m.ListKey)
-		l.Should++
-		if !slices.ContainsFunc(held, func(h Held) bool { return h.ListID == m.ListID && !h.Unsure }) {
-			l.Missing++
-			l.differ(Difference{p.PersonID, p.ContactID, true, false, "rule " + m.Rule, p.Intent.State, p.Intent.Detail})
-		}
+	for _, m := range at.intent.Wanted {
+		b.list(m.AgentKey, m.ListKey).Should += g.People
 	}
-	for _, h := range held {
+	for _, h := range at.held {
 		l := b.list(h.AgentKey, h.ListKey)
-		if p.HeldAt.After(l.LastWritten) {
-			l.LastWritten = p.HeldAt
+		if g.HeldAt.After(l.LastWritten) {
+			l.LastWritten = g.HeldAt
 		}
 		if h.Unsure {
-			l.Unsure++
-			continue
+			l.Unsure += g.People
+		} else {
+			l.Does += g.People
 		}
-		l.Does++
-		if intent.Leave || slices.ContainsFunc(intent.Wanted, func(m Membership) bool { return m.ListID == h.ListID }) {
-			continue
-		}
-		l.Extra++
-		l.differ(Difference{p.PersonID, p.ContactID, false, true, why(intent, h.ListKey, h.AgentKey), p.Intent.State, p.Intent.Detail})
+	}
+	missing, extra := at.missing(), at.extra()
+	for _, m := range missing {
+		b.list(m.AgentKey, m.ListKey).Missing += g.People
+	}
+	for _, h := range extra {
+		b.list(h.AgentKey, h.ListKey).Extra += g.People
+	}
+	return len(missing)+len(extra) > 0, nil
+}
+
+// example shows one person of whom lists are wrong.
+func (b *proving) example(p store.Listed) error {
+	at, err := placeOf(p)
+	if err != nil {
+		return err
+	}
+	for _, m := range at.missing() {
+		b.list(m.AgentKey, m.ListKey).differ(Difference{p.PersonID, p.ContactID, true, false, "rule " + m.Rule, p.Intent.State, p.Intent.Detail})
+	}
+	for _, h := range at.extra() {
+		b.list(h.AgentKey, h.ListKey).differ(Difference{p.PersonID, p.ContactID, false, true, why(at.intent, h.ListKey, h.AgentKey), p.Intent.State, p.Intent.Detail})
 	}
 	return nil
+}
+
+// exemplified reports whether every list has as many examples as are shown.
+func (b *proving) exemplified() bool {
+	for _, l := range b.lists {
+		if len(l.Differences) < min(proofExamples, l.Missing+l.Extra) {
+			return false
+		}
+	}
+	return true
 }
 
 func (l *ListProof) differ(d Difference) {

@@ -6,6 +6,7 @@
 //
 //	x-data: Event        the answer is {"success":true,"data":Event}
 //	x-list: Event        … {"success":true,"data":[Event],"nextCursor":string or null}
+//	x-more: {…}          … and what such an answer may have besides
 //	x-body: {…}          a JSON body: schema, example
 //	x-errors: [404]      it may also be refused with these
 //

@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,6 +28,10 @@ func expand(path string, op object, p part) object {
 	case op["x-list"] != nil:
 		responses["200"] = answer("What was asked for", object{"data": object{"type": "array", "items": schemaOf(op["x-list"])},
 			"nextCursor": object{"type": []string{"string", "null"}, "description": "Goes into ?cursor= for what follows; null at the end."}})
+		if more, given := op["x-more"].(object); given {
+			schema := responses["200"].(object)["content"].(object)["application/json"].(object)["schema"].(object)
+			maps.Copy(schema["properties"].(object), more)
+		}
 	case op["x-data"] != nil:
 		responses["200"] = answer("What was asked for", object{"data": schemaOf(op["x-data"])})
 	}
@@ -36,7 +41,7 @@ func expand(path string, op object, p part) object {
 		}
 	}
 	op["responses"] = responses
-	for _, name := range []string{"x-body", "x-list", "x-data", "x-errors"} {
+	for _, name := range []string{"x-body", "x-list", "x-more", "x-data", "x-errors"} {
 		delete(op, name)
 	}
 	closeSchemas(op)

@@ -154,7 +154,7 @@ func (s *Store) SaveConvergence(ctx context.Context, lease Lease, c Convergence)
 				return err
 			}
 		}
-		if err := UpdatePerson(ctx, tx, c.Person); err != nil {
+		if err := updatePerson(ctx, tx, c.Person); err != nil {
 			return err
 		}
 		for _, save := range []func(context.Context, Tx, Convergence) error{
@@ -163,6 +163,9 @@ func (s *Store) SaveConvergence(ctx context.Context, lease Lease, c Convergence)
 			if err := save(ctx, tx, c); err != nil {
 				return fmt.Errorf("save convergence: %w", err)
 			}
+		}
+		if err := saveWords(ctx, tx, c.Person); err != nil {
+			return err
 		}
 		return insertSync(ctx, tx, c.Log)
 	})

@@ -73,7 +73,8 @@ const convergeIssues = `('not_written', 'refused', 'duplicate', 'ambiguous', 'he
 
 // driftRows is every difference there is, with its reason: what sweeps found, and
 // what convergences left open. A difference that both know is counted once, as
-// what convergence says of it.
+// what convergence says of it. Lanes that wait and events in quarantine are few and
+// read once; asked for each person, all of a person's events would be.
 const driftRows = `
 	SELECT i.person_id AS subject, i.field AS field, i.since AS since,
 		CASE WHEN i.field = '' THEN 'contact' WHEN i.field = 'tags' THEN 'tags' ELSE 'field' END AS kind,
@@ -83,8 +84,8 @@ const driftRows = `
 	WHERE i.kind IN ` + convergeIssues + `
 	UNION ALL
 	SELECT d.subject, d.field, min(d.since), min(d.kind),
-		CASE WHEN EXISTS (SELECT 1 FROM lanes l WHERE l.key = 'person:' || d.subject AND l.queued + l.nudges > 0) THEN 'pending'
-			WHEN EXISTS (SELECT 1 FROM webhook_events e WHERE e.person_id = d.subject AND e.status = 'quarantined') THEN 'blocked'
+		CASE WHEN 'person:' || d.subject IN (SELECT l.key FROM lanes l WHERE l.queued + l.nudges > 0) THEN 'pending'
+			WHEN d.subject IN (SELECT e.person_id FROM webhook_events e WHERE e.status = 'quarantined' AND e.person_id IS NOT NULL) THEN 'blocked'
 			ELSE 'unexplained' END, ''
 	FROM drift d
 	WHERE NOT EXISTS (SELECT 1 FROM sync_issues i WHERE i.person_id = d.subject AND i.field = d.field AND i.kind IN ` + convergeIssues + `)

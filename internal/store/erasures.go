@@ -36,6 +36,7 @@ var erasures = []erasure{
 	{table: "contact_mappings", where: `id IN ({people})`},
 	{table: "contact_phones", where: `person_id IN ({people})`},
 	{table: "contact_agreements", where: `person_id IN ({people})`},
+	{table: "person_words", where: `person_id IN ({people})`},
 	{table: "sync_conflicts", where: `person_id IN ({people})`},
 	{table: "sync_issues", where: `person_id IN ({people})`},
 	{table: "sync_writes", where: `person_id IN ({people})`},

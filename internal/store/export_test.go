@@ -21,5 +21,17 @@ func (f SyncFilter) Query() (string, []any) { return f.query() }
 // WithPhone is how people are selected by their phone, for tests that read plans.
 const WithPhone = withPhone
 
+// Query is how the filter asks for a page, for tests that read plans.
+func (f EventFilter) Query() (string, []any) { return f.page(fullEvent) }
+
+// CountEventsQuery and DriftQuery are for tests that read plans.
+const (
+	CountEventsQuery = countEvents
+	DriftQuery       = driftRows
+)
+
+// Query is how the filter asks, for tests that read plans.
+func (f MessageFilter) Query() (string, []any) { return f.query() }
+
 // Query is what Conflicts asks the engine.
 func (f ConflictFilter) Query() (string, []any) { return f.query() }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -192,16 +193,23 @@ type Listed struct {
 // ListedPeople lists active people by id, with their intents and holdings. A
 // state selects those whose intent is in it.
 func (s *Store) ListedPeople(ctx context.Context, after, state string, limit int) ([]Listed, error) {
-	where, args := "", []any{after, limit}
+	where, args := "p.id > $1", []any{after, limit}
 	if state != "" {
-		where, args = " AND i.state = $3", append(args, state)
+		where, args = where+" AND i.state = $3", append(args, state)
 	}
+	return s.listed(ctx, where+` ORDER BY p.id LIMIT $2`, args)
+}
+
+// listedFrom are the active people with their intents and holdings.
+const listedFrom = ` FROM contact_mappings p LEFT JOIN list_intents i ON i.person_id = p.id
+			LEFT JOIN list_holdings h ON h.aloware_contact_id = p.aloware_contact_id
+		WHERE p.ended_at IS NULL`
+
+func (s *Store) listed(ctx context.Context, where string, args []any) ([]Listed, error) {
 	var all []Listed
 	err := s.Each(ctx, `SELECT p.id, p.ghl_contact_id, p.aloware_contact_id, p.phone_number, h.lists, h.updated_at,
-			i.person_id, i.agent_key, i.state, i.detail, i.facts, i.intent, i.wanted, i.approved, i.rules_version, i.updated_at
-		FROM contact_mappings p LEFT JOIN list_intents i ON i.person_id = p.id
-			LEFT JOIN list_holdings h ON h.aloware_contact_id = p.aloware_contact_id
-		WHERE p.ended_at IS NULL AND p.id > $1`+where+` ORDER BY p.id LIMIT $2`, args, func(row Row) error {
+			i.person_id, i.agent_key, i.state, i.detail, i.facts, i.intent, i.wanted, i.approved, i.rules_version, i.updated_at`+
+		listedFrom+` AND `+where, args, func(row Row) error {
 		var l Listed
 		var version *int64
 		err := row.Scan(&l.PersonID, scanText(&l.ContactID), scanText(&l.AlowareContactID), scanText(&l.Phone), scanText(&l.Held),
@@ -218,6 +226,70 @@ func (s *Store) ListedPeople(ctx context.Context, after, state string, limit int
 		return nil, fmt.Errorf("list people with their lists: %w", err)
 	}
 	return all, nil
+}
+
+// ListGroup is all active people who should be on the same lists and are on the
+// same lists. However many people there are, there are few groups.
+type ListGroup struct {
+	People int
+	Sample string    // the first of them
+	State  string    // of their intents; empty when there are none
+	HeldAt time.Time // when what they hold was written last
+	wanted string
+	held   string
+}
+
+// ListGroups lists the groups.
+func (s *Store) ListGroups(ctx context.Context) ([]ListGroup, error) {
+	var groups []ListGroup
+	err := s.Each(ctx, `SELECT count(*), min(p.id), i.state, i.wanted, h.lists, max(h.updated_at)`+listedFrom+`
+		GROUP BY i.state, i.wanted, h.lists ORDER BY 2`, nil, func(row Row) error {
+		var g ListGroup
+		err := row.Scan(&g.People, &g.Sample, scanText(&g.State), scanText(&g.wanted), scanText(&g.held), scanTime(&g.HeldAt))
+		groups = append(groups, g)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("group people by lists: %w", err)
+	}
+	return groups, nil
+}
+
+// Samples returns the first person of each group, by id.
+func (s *Store) Samples(ctx context.Context, groups []ListGroup) (map[string]Listed, error) {
+	samples := make(map[string]Listed, len(groups))
+	for chunk := range slices.Chunk(groups, 500) {
+		args := make([]any, len(chunk))
+		for i, g := range chunk {
+			args[i] = g.Sample
+		}
+		some, err := s.listed(ctx, `p.id IN (`+list(len(chunk), 0)+`)`, args)
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range some {
+			samples[l.PersonID] = l
+		}
+	}
+	return samples, nil
+}
+
+// groupsMost is how many groups ListedIn looks for in one go.
+const groupsMost = 400
+
+// ListedIn lists the people of the groups by id, at most limit, after the given id.
+// Of more groups than it can look for it takes the first.
+func (s *Store) ListedIn(ctx context.Context, groups []ListGroup, after string, limit int) ([]Listed, error) {
+	groups = groups[:min(len(groups), groupsMost)]
+	if len(groups) == 0 {
+		return nil, nil
+	}
+	args := []any{after, limit}
+	for _, g := range groups {
+		args = append(args, g.wanted+" "+g.held)
+	}
+	return s.listed(ctx, `p.id > $1 AND COALESCE(i.wanted, '') || ' ' || COALESCE(h.lists, '') IN (`+list(len(groups), 2)+`)
+		ORDER BY p.id LIMIT $2`, args)
 }
 
 // ApproveWanted says that a person's lists may become the wanted set whatever

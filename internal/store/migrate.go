@@ -54,12 +54,21 @@ func (s *Store) MigrateUp(ctx context.Context, clock func() time.Time) ([]Migrat
 	return applied, err
 }
 
+// fills put into the tables of a migration what only the program can make of the
+// rows that there are.
+var fills = map[string]func(ctx context.Context, tx Tx) error{"search": fillAllWords}
+
 func (s *Store) apply(ctx context.Context, step Migration, now time.Time) error {
 	script, err := s.script(step, "up")
 	if err != nil {
 		return err
 	}
 	return s.Script(ctx, script, func(tx Tx) error {
+		if fill := fills[step.Name]; fill != nil {
+			if err := fill(ctx, tx); err != nil {
+				return err
+			}
+		}
 		_, err := tx.Exec(ctx, "INSERT INTO dfm_migrations (version, name, applied_at) VALUES ($1, $2, $3)",
 			step.Version, step.Name, now)
 		return err

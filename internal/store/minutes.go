@@ -171,7 +171,7 @@ func (s *Store) MeasureMinutes(ctx context.Context, from, to time.Time) ([]Minut
 // that are open now or have ended since. What was skipped on arrival never was.
 func (s *Store) openAt(ctx context.Context, at time.Time) (int64, error) {
 	var open, ended int64
-	err := s.Row(ctx, `SELECT (SELECT count(*) FROM webhook_events WHERE status IN ('pending', 'processing', 'error') AND received_at < $1),
+	err := s.Row(ctx, `SELECT (SELECT count(CASE WHEN received_at < $1 THEN 1 END) FROM webhook_events WHERE status IN ('pending', 'processing', 'error')),
 		(SELECT count(*) FROM webhook_events WHERE processed_at >= $1 AND received_at < $1 AND lane <> '')`, at).Scan(&open, &ended)
 	if err != nil {
 		return 0, fmt.Errorf("count what was open: %w", err)

@@ -25,6 +25,10 @@ func floorID(at time.Time) string {
 	return text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:]
 }
 
+// unsorted is a column whose index is not to be used for grouping: SQLite would
+// read the whole table in its order, to save sorting the rows of a day.
+func unsorted(column string) string { return column + ` || '' ` }
+
 // SlotCount is how many events of a source that have a status were received in
 // one slot of time.
 type SlotCount struct {
@@ -53,7 +57,7 @@ func (s *Store) EventsInSlots(ctx context.Context, starts []time.Time) ([]SlotCo
 		expression = "CASE" + slot.String() + " ELSE 0 END"
 	}
 	var counts []SlotCount
-	err := s.Each(ctx, `SELECT source, status, `+expression+` AS slot, count(*) FROM webhook_events
+	err := s.Each(ctx, `SELECT `+unsorted("source")+`, status, `+expression+` AS slot, count(*) FROM webhook_events
 		WHERE id >= $1 AND received_at >= $2 GROUP BY 1, 2, 3 ORDER BY 3, 1, 2`, args, func(row Row) error {
 		var c SlotCount
 		err := row.Scan((*string)(&c.Source), (*string)(&c.Status), &c.Slot, &c.Events)
@@ -78,8 +82,8 @@ type DirectionCount struct {
 // later, by direction and status.
 func (s *Store) SyncsSince(ctx context.Context, since time.Time) ([]DirectionCount, error) {
 	var counts []DirectionCount
-	err := s.Each(ctx, `SELECT direction, status, count(*) FROM sync_log WHERE id >= $1 AND started_at >= $2
-		GROUP BY direction, status ORDER BY direction, status`, []any{floorID(since.Add(-time.Minute)), since}, func(row Row) error {
+	err := s.Each(ctx, `SELECT `+unsorted("direction")+`, status, count(*) FROM sync_log WHERE id >= $1 AND started_at >= $2
+		GROUP BY 1, 2 ORDER BY 1, 2`, []any{floorID(since.Add(-time.Minute)), since}, func(row Row) error {
 		var c DirectionCount
 		err := row.Scan((*string)(&c.Direction), &c.Status, &c.Lines)
 		counts = append(counts, c)
@@ -171,7 +175,7 @@ func (s *Store) OpenIssues(ctx context.Context, after IssuePlace, limit int) ([]
 
 // PersonSearch selects people for somebody who looks for one.
 type PersonSearch struct {
-	// Text is words that must all be found: each in an id, the phone, the
+	// Text is words that must all be found: each in an id, a phone, the
 	// e-mail, or in what a side held when the sides last agreed (names, towns).
 	Text   string
 	Before string // id of the last row of the page before
@@ -188,21 +192,26 @@ func (s *Store) FindPeople(ctx context.Context, search PersonSearch) ([]Person, 
 	if search.Before != "" {
 		add("id < ?", search.Before)
 	}
-	for _, word := range strings.Fields(strings.ToLower(search.Text)) {
-		add(`(id LIKE ? ESCAPE '\' OR lower(email) LIKE ? ESCAPE '\' OR phone_number LIKE ? ESCAPE '\'
-			OR lower(ghl_contact_id) LIKE ? ESCAPE '\' OR lower(aloware_contact_id) LIKE ? ESCAPE '\'
-			OR id IN (SELECT person_id FROM contact_agreements WHERE lower(fields) LIKE ? ESCAPE '\'))`, "%"+likeEscape(word)+"%")
-	}
 	args = append(args, max(1, min(search.Limit, 1000)))
-	return selectPeople(ctx, s, `WHERE `+strings.Join(terms, " AND ")+` ORDER BY id DESC LIMIT $`+strconv.Itoa(len(args)), args...)
+	limit := ` DESC LIMIT $` + strconv.Itoa(len(args))
+	page := ` ORDER BY person_id` + limit
+	if search.Before != "" {
+		page = ` AND person_id < $1` + page
+	}
+	terms, args = foundBy(search.Text, terms, args, page)
+	return selectPeople(ctx, s, `WHERE `+strings.Join(terms, " AND ")+` ORDER BY id`+limit, args...)
 }
 
 // AgreementsOf returns what each side held when the sides last agreed, by
 // person. People without any are missing.
 func (s *Store) AgreementsOf(ctx context.Context, people []string) (map[string][]Agreement, error) {
+	return agreementsIn(ctx, s, people)
+}
+
+func agreementsIn(ctx context.Context, q Querier, people []string) (map[string][]Agreement, error) {
 	agreements := map[string][]Agreement{}
 	for chunk := range slices.Chunk(people, 500) {
-		err := s.Each(ctx, `SELECT person_id, side, contact_id, fields, tags FROM contact_agreements
+		err := q.Each(ctx, `SELECT person_id, side, contact_id, fields, tags FROM contact_agreements
 			WHERE person_id IN (`+list(len(chunk), 0)+`) ORDER BY person_id, side`, anys(chunk), func(row Row) error {
 			var person string
 			var a Agreement

@@ -96,7 +96,7 @@ type PersonFilter struct {
 	GHLContactID     string
 	AlowareContactID string
 	Phone            df.Phone
-	Text             string // in the e-mail, the phone or an id
+	Text             string // as of a PersonSearch
 	After            string // id of the last row of the page before
 	Limit            int
 	Active           bool
@@ -120,8 +120,11 @@ func (s *Store) People(ctx context.Context, f PersonFilter) ([]Person, error) {
 		add(strings.ReplaceAll(withPhone, "$1", "?"), string(f.Phone))
 	}
 	if f.Text != "" {
-		add(`(lower(email) LIKE ? ESCAPE '\' OR phone_number LIKE ? ESCAPE '\' OR lower(ghl_contact_id) LIKE ? ESCAPE '\'
-			OR lower(aloware_contact_id) LIKE ? ESCAPE '\' OR id LIKE ? ESCAPE '\')`, "%"+likeEscape(strings.ToLower(f.Text))+"%")
+		page := ""
+		if len(terms) == 1 && !f.Active {
+			page = fmt.Sprintf(` AND person_id > $1 ORDER BY person_id LIMIT %d`, max(1, min(f.Limit, 1000)))
+		}
+		terms, args = foundBy(f.Text, terms, args, page)
 	}
 	if f.Active {
 		terms = append(terms, "ended_at IS NULL")
@@ -178,13 +181,24 @@ func InsertPerson(ctx context.Context, tx Tx, p Person) error {
 	if added == 0 {
 		return ErrUnique
 	}
-	return savePhones(ctx, tx, p)
+	if err := savePhones(ctx, tx, p); err != nil {
+		return err
+	}
+	return saveWords(ctx, tx, p)
 }
 
 // UpdatePerson replaces the row whose version is p.Version and raises the
 // version. It returns ErrStale when the row has another version, and ErrUnique
 // when another active person has one of the contacts.
 func UpdatePerson(ctx context.Context, tx Tx, p Person) error {
+	if err := updatePerson(ctx, tx, p); err != nil {
+		return err
+	}
+	return saveWords(ctx, tx, p)
+}
+
+// updatePerson leaves it to its caller to save the person's words.
+func updatePerson(ctx context.Context, tx Tx, p Person) error {
 	changed, err := tx.Exec(ctx, `UPDATE contact_mappings SET ghl_contact_id = $2, aloware_contact_id = $3,
 		phone_number = $4, email = $5, status = $6, ended_at = $7, ended_reason = $8, merged_into = $9, apart_from = $10,
 		sync_direction = $11, last_synced_at = $12, created_at = $13, updated_at = $14, version = version + 1

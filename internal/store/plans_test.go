@@ -103,6 +103,78 @@ func planOf(t *testing.T, s *store.Store, query string, args []any) string {
 	return plan.String()
 }
 
+// TestPagesReadIndexes asks both planners how they would make pages of a busy
+// account. Each of these once read every event, or all of a source or a type.
+func TestPagesReadIndexes(t *testing.T) {
+	storetest.EachEngine(t, func(t *testing.T, s *store.Store) {
+		first := manyEvents(t, s, 6000, func(i int) (df.Source, string) {
+			return []df.Source{df.SourceGHL, df.SourceAloware}[i%2], `{"padding":"` + strings.Repeat("x", 300) + `"}`
+		})
+		if _, err := s.Exec(t.Context(), `UPDATE webhook_events SET status = 'done', person_id = 'p', processed_at = received_at WHERE seq % 500 <> 0`); err != nil {
+			t.Fatal(err)
+		}
+		if s.Name() == "postgres" { // SQLite is never given statistics
+			if _, err := s.Exec(t.Context(), `ANALYZE webhook_events`); err != nil {
+				t.Fatal(err)
+			}
+		}
+		page := func(f store.EventFilter) (string, []any) {
+			f.Limit = 50
+			return f.Query()
+		}
+		long := first.Add(time.Hour)
+		for name, c := range map[string]struct {
+			ask     func() (string, []any)
+			indexes []string
+		}{
+			"failing":       {func() (string, []any) { return page(store.EventFilter{Status: df.Failed}) }, []string{"webhook_events_unfinished"}},
+			"times":         {func() (string, []any) { return page(store.EventFilter{From: first, To: long}) }, []string{"webhook_events_received"}},
+			"of a source":   {func() (string, []any) { return page(store.EventFilter{From: first, To: long, Source: df.SourceGHL}) }, []string{"webhook_events_received"}},
+			"times, paged":  {func() (string, []any) { return page(store.EventFilter{From: first, To: long, Before: 40}) }, []string{"webhook_events_received"}},
+			"a rare type":   {func() (string, []any) { return page(store.EventFilter{Type: "Nothing"}) }, []string{"webhook_events_type", "webhook_events_kind"}},
+			"a sum":         {func() (string, []any) { return store.CountEventsQuery, nil }, []string{"webhook_events_unfinished"}},
+			"what differs":  {func() (string, []any) { return store.DriftQuery, nil }, []string{"webhook_events_quarantined"}},
+			"by one person": {func() (string, []any) { return page(store.EventFilter{Person: "nobody"}) }, []string{"webhook_events_person"}},
+		} {
+			query, args := c.ask()
+			plan := planOf(t, s, query, args)
+			for _, index := range c.indexes {
+				if !strings.Contains(plan, index) {
+					t.Errorf("%s does not use %s:\n%s", name, index, plan)
+				}
+			}
+		}
+	})
+}
+
+// TestTextsOfALineAreFoundFromEitherEnd asks how texts of a number are looked up:
+// an OR of both ends read all of a line's, and all of the table on one of our own.
+func TestTextsOfALineAreFoundFromEitherEnd(t *testing.T) {
+	storetest.EachEngine(t, func(t *testing.T, s *store.Store) {
+		err := s.InTx(t.Context(), func(tx store.Tx) error {
+			for i := range 3000 {
+				if err := insertText(t.Context(), tx, fmt.Sprintf("text-%04d", i), fmt.Sprintf("+1500555%04d", i%300), fmt.Sprintf("+1202555%04d", i%300), time.Now()); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Exec(t.Context(), `ANALYZE message_mappings`); err != nil {
+			t.Fatal(err)
+		}
+		query, args := store.MessageFilter{Phone: "+15005550007", Limit: 50}.Query()
+		plan := planOf(t, s, query, args)
+		for _, index := range []string{"message_mappings_from", "message_mappings_to"} {
+			if !strings.Contains(plan, index) {
+				t.Errorf("the texts of a line are not looked up by %s:\n%s", index, plan)
+			}
+		}
+	})
+}
+
 // The lists of conflicts and what a convergence starts from read no more than they
 // show, however many conflicts there are.
 func TestConflictsAreFoundByIndexes(t *testing.T) {

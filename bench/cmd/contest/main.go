@@ -34,6 +34,7 @@ var contests = []struct {
 	{"latency", contest.Latency},
 	{"gateway", contest.Gateway},
 	{"idle", contest.Idle},
+	{"pages", contest.Pages},
 }
 
 var errMissed = errors.New("a target was missed or could not be measured")
@@ -63,12 +64,20 @@ func run(ctx context.Context, args []string) error {
 	flags.DurationVar(&b.Measure, "measure", 5*time.Second, "length of each run, at most 30s")
 	flags.DurationVar(&b.Warmup, "warmup", time.Second, "sent before it, not measured")
 	flags.Float64Var(&b.MaxOthers, "others", 0.2, "cores that other processes may use before a run counts as disturbed")
+	flags.IntVar(&b.Pages.Size.Events, "events", 1_000_000, "pages: events in PostgreSQL; SQLite has a fifth")
+	flags.IntVar(&b.Pages.Size.People, "people", 100_000, "pages: people in PostgreSQL; SQLite has a fifth")
+	flags.IntVar(&b.Pages.Times, "times", 20, "pages: how often each is asked for")
+	flags.DurationVar(&b.Pages.Limit, "limit", 200*time.Millisecond, "pages: what p95 may be")
+	flags.IntVar(&b.Pages.Shown, "shown", 25, "pages: how many of the slowest are shown")
 	out := flags.String("out", "", "file to write the tables to as well")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if b.Rounds < 1 || b.Rounds > 9 || b.Measure < time.Second || b.Measure > 30*time.Second {
 		return errors.New("1 to 9 rounds of 1s to 30s")
+	}
+	if b.Pages.Times < 1 || b.Pages.Size.Events < 500 || b.Pages.Size.People < 100 {
+		return errors.New("pages: 500 events, 100 people and one time at least")
 	}
 	wanted, err := selected(flags.Args())
 	if err != nil {

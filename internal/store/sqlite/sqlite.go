@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -220,12 +221,13 @@ type querier struct {
 var parameter = regexp.MustCompile(`\$(\d+)`)
 
 // rewrite turns $1 into ?1: SQLite takes $1 for a name and would bind it by
-// order of appearance.
+// order of appearance. It compares bytes unless told otherwise, which is what
+// PostgreSQL calls "C".
 func (q querier) rewrite(query string) string {
 	if known, ok := q.rewritten.Load(query); ok {
 		return known.(string)
 	}
-	text := parameter.ReplaceAllString(query, "?$1")
+	text := strings.ReplaceAll(parameter.ReplaceAllString(query, "?$1"), ` COLLATE "C"`, "")
 	q.rewritten.Store(query, text)
 	return text
 }
