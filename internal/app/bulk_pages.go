@@ -67,7 +67,7 @@ func bulkFields(form url.Values) (fields []console.Filter, filter url.Values) {
 }
 
 // bulkOf reads what is asked for.
-func bulkOf(form url.Values) (bulkAsked, error) {
+func bulkOf(r *http.Request, form url.Values) (bulkAsked, error) {
 	asked := bulkAsked{Action: form.Get("action"), Reason: form.Get("reason")}
 	if form.Get("which") == "ticked" {
 		if asked.IDs = form["id"]; len(asked.IDs) == 0 {
@@ -75,7 +75,7 @@ func bulkOf(form url.Values) (bulkAsked, error) {
 		}
 		return asked, nil
 	}
-	filter, err := filterFrom(form.Get)
+	filter, err := filterOf(r, form)
 	if err == nil && filter == (ReplayFilter{}) {
 		err = badRequest("filter the events first, so that it is not all of them")
 	}
@@ -86,7 +86,7 @@ func bulkOf(form url.Values) (bulkAsked, error) {
 // bulkPage is the page between the choice and what it does: it counts.
 func (a *App) bulkPage(r *http.Request) (console.Page, error) {
 	form := r.URL.Query()
-	in, err := bulkOf(form)
+	in, err := bulkOf(r, form)
 	if err != nil {
 		return console.Page{}, err
 	}
@@ -116,7 +116,7 @@ func (a *App) bulkPage(r *http.Request) (console.Page, error) {
 
 // bulkFromPage does what was confirmed. When more fits by now it asks again.
 func (a *App) bulkFromPage(r *http.Request) (console.Page, error) {
-	in, err := bulkOf(r.PostForm)
+	in, err := bulkOf(r, r.PostForm)
 	if err != nil {
 		return console.Page{}, err
 	}

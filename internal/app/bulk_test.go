@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/df-middleware/dfm/internal/console"
 	"github.com/df-middleware/dfm/internal/df"
 	"github.com/df-middleware/dfm/internal/replay"
 	"github.com/df-middleware/dfm/internal/store"
@@ -156,6 +157,16 @@ func TestABulkActionFromTheEventsPage(t *testing.T) {
 		}
 		return nil
 	})
+	operator := signInAs(t, s.app, console.Operator)
+	for _, counted := range []string{"/events/bulk?action=replay&which=all&q=city", "/replays?source=ghl&q=city"} {
+		response, err := operator.http.Get(operator.base + counted)
+		s.must(err)
+		_ = response.Body.Close()
+		if response.StatusCode != http.StatusForbidden {
+			t.Errorf("an operator who counts by text gets %d at %s", response.StatusCode, counted)
+		}
+		b.get(counted)
+	}
 	holds(t, b.get("/replays"), "mark-done", "by hand")
 	holds(t, b.get(path), "There is nothing to do")
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/df-middleware/dfm/internal/auth"
@@ -129,8 +130,9 @@ func replayFilters(r *http.Request) console.Filters {
 	)
 }
 
-// filterFrom reads the filter of a page's address or form.
-func filterFrom(get func(string) string) (ReplayFilter, error) {
+// filterOf reads the filter of a page's address or form.
+func filterOf(r *http.Request, form url.Values) (ReplayFilter, error) {
+	get := form.Get
 	f := ReplayFilter{Source: df.Source(get("source")), Status: df.Status(get("status")), Type: get("type"), EntityID: get("entityId"),
 		Person: get("person"), Query: get("q")}
 	for name, to := range map[string]**time.Time{"from": &f.From, "to": &f.To} {
@@ -141,6 +143,10 @@ func filterFrom(get func(string) string) (ReplayFilter, error) {
 			}
 			*to = &at
 		}
+	}
+	if f.Query != "" && !console.RoleOf(r).Allows(console.Admin) {
+		// A count would tell what stands in the links that are hidden from others.
+		return f, &df.Error{Code: "FORBIDDEN", Message: "only administrators act on all events that hold a text; tick the events instead", Status: http.StatusForbidden}
 	}
 	return f, nil
 }
@@ -159,7 +165,7 @@ func (a *App) replaysPage(r *http.Request) (console.Page, error) {
 	data := replaysPageData{Filters: replayFilters(r)}
 	data.Asked = data.Filters.Active
 	if data.Asked {
-		asked, err := filterFrom(r.URL.Query().Get)
+		asked, err := filterOf(r, r.URL.Query())
 		if err != nil {
 			return console.Page{}, err
 		}
@@ -179,7 +185,7 @@ func (a *App) replaysPage(r *http.Request) (console.Page, error) {
 }
 
 func (a *App) replayFromPage(r *http.Request) (console.Page, error) {
-	asked, err := filterFrom(r.PostForm.Get)
+	asked, err := filterOf(r, r.PostForm)
 	if err != nil {
 		return console.Page{}, err
 	}

@@ -82,7 +82,7 @@ func (s *Server) listEvents(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if filter.Text != "" {
-		return s.searchEvents(r.Context(), filter)
+		return s.searchEvents(r, filter)
 	}
 	events, err := s.Store.Events(r.Context(), filter)
 	if err != nil {
@@ -99,11 +99,16 @@ func (s *Server) listEvents(r *http.Request) (any, error) {
 // how far back it came.
 const searchTime = 100 * time.Millisecond
 
-func (s *Server) searchEvents(ctx context.Context, filter store.EventFilter) (any, error) {
+// searchEvents finds nothing by what is hidden from the reader: who may not see a
+// link to a recording must not find it out letter by letter.
+func (s *Server) searchEvents(r *http.Request, filter store.EventFilter) (any, error) {
 	began := s.Clock()
-	found, err := s.Store.SearchEvents(ctx, filter, func() bool { return s.Clock().Sub(began) > searchTime })
+	found, err := s.Store.SearchEvents(r.Context(), filter, func() bool { return s.Clock().Sub(began) > searchTime })
 	if err != nil {
 		return nil, err
+	}
+	if !visitorOf(r).role.Allows(Admin) {
+		found.Events = slices.DeleteFunc(found.Events, func(e df.Event) bool { return !store.HoldsText(masked(e.Raw), filter.Text) })
 	}
 	return searched{page{viewEvents(found.Events), nextCursor(found.Next != 0, found.Next)}, optional(found.SearchedTo)}, nil
 }

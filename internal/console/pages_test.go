@@ -189,7 +189,16 @@ func TestOnlyAdministratorsGetLinksToRecordings(t *testing.T) {
 	if got.status != http.StatusOK || strings.Contains(got.body, link) || !strings.Contains(got.body, "[hidden link ") {
 		t.Errorf("the API answers %d %s", got.status, got.body)
 	}
+	found := func(text string) bool {
+		return strings.Contains(w.get("/events?q="+url.QueryEscape(text)).body, `href="/events/`+id+`"`)
+	}
+	if !found("example.test/abc") || !found(`"ID":7`) {
+		t.Error("an administrator does not find the event by its link and its id")
+	}
 	w.signInAs(w.user("Vera", console.Viewer))
+	if found("example.test/abc") || found("recordings.") || !found(`"ID":7`) {
+		t.Error("a viewer learns of the link by searching, or does not find what is shown")
+	}
 	if got := w.get("/events/" + id + "/raw"); strings.Contains(got.body, link) || !strings.Contains(got.body, `"id":7`) {
 		t.Errorf("a viewer downloads %s", got.body)
 	}

@@ -17,6 +17,11 @@ const holdsText = `lower(CAST(payload_json AS TEXT) COLLATE "C") LIKE ? ESCAPE '
 
 func likeText(text string) string { return "%" + likeEscape(lowerASCII(text)) + "%" }
 
+// HoldsText reports whether a body holds a text, as the database judges it.
+func HoldsText(body []byte, text string) bool {
+	return strings.Contains(lowerASCII(string(body)), lowerASCII(text))
+}
+
 func lowerASCII(text string) string {
 	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {
