@@ -19,6 +19,7 @@ func (w *apiWorld) changes() {
 	w.t.Helper()
 	w.consent()
 	w.eventChanges()
+	w.conflictChanges()
 	w.peopleChanges()
 	for range 2 {
 		made := w.act("createKey", map[string]any{"name": "reporting", "scopes": []auth.Scope{auth.ScopeAdminRead}})
@@ -169,6 +170,18 @@ func (w *apiWorld) aside(id string, status df.Status) {
 	if _, err := w.app.store.Exec(w.t.Context(), "UPDATE webhook_events SET status = $2 WHERE id = $1", id, string(status)); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// conflictChanges asks for a side's value and accepts many.
+func (w *apiWorld) conflictChanges() {
+	w.t.Helper()
+	for _, operation := range []string{"getConflict", "resolveConflict"} {
+		w.ids[operation+".id"] = w.ids["conflict0"]
+	}
+	w.act("acceptConflicts", nil)
+	w.act("resolveConflict", nil)
+	settle(w.t, w.World, w.app)
+	w.act("acceptConflicts", map[string]any{"action": "accept", "filter": map[string]any{"field": "state"}, "reason": "looked through", "dryRun": false})
 }
 
 // peopleChanges merges, splits and takes both back.

@@ -301,6 +301,11 @@ func (w *apiWorld) findings(person store.Person) {
 			w.t.Fatal(err)
 		}
 	}
+	conflict := func(i int) string {
+		id := w.app.newID()
+		w.ids["conflict"+fmt.Sprint(i)] = id
+		return id
+	}
 	one := func(i int) store.Convergence {
 		p, err := store.PersonByID(ctx, w.app.store, person.ID)
 		if err != nil {
@@ -309,7 +314,7 @@ func (w *apiWorld) findings(person store.Person) {
 		return store.Convergence{Person: p, At: now,
 			Issues: []store.Issue{{Topic: fmt.Sprint("aloware/city", i), Kind: "not_written", Side: df.SideAloware, Field: df.Field(fmt.Sprint("city", i)),
 				Want: "Oslo", Got: "OSLO", ContactID: person.AlowareContactID, Tries: 3, Open: true, Since: now, At: now}},
-			Conflicts: []store.Conflict{{ID: w.app.newID(), PersonID: person.ID, Field: df.City, Kind: "field", Chosen: df.SideGHL, Value: "Oslo", Rule: "later",
+			Conflicts: []store.Conflict{{ID: conflict(i), PersonID: person.ID, Field: df.City, Kind: "field", Chosen: df.SideGHL, Value: "Oslo", Rule: "later",
 				Base: map[df.Side]string{df.SideGHL: "A"}, Seen: map[df.Side]string{df.SideGHL: "Oslo", df.SideAloware: "Bergen"}, At: now}}}
 	}
 	for i := range 2 {

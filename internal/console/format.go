@@ -31,6 +31,7 @@ func functions(clock df.Clock) template.FuncMap {
 		"pretty":    pretty,
 		"exact":     exact,
 		"decisions": decisions,
+		"reason":    reasonKept,
 		"add":       func(a, b int) int { return a + b },
 		"short":     short,
 		"segment":   url.PathEscape,
@@ -122,15 +123,15 @@ func span(d time.Duration) string {
 // none of these. The chip's text says the same.
 func tone(status any) string {
 	switch fmt.Sprint(status) {
-	case "done", "success", "ok", "active", "set", "settled", "in_force", "resolved", "yes", "pass", "agreed", "valid", "breaker closed":
+	case "done", "success", "ok", "active", "set", "settled", "in_force", "resolved", "yes", "pass", "agreed", "valid", "accepted", "applied", "breaker closed":
 		return "good"
-	case "pending", "processing", "checking", "acknowledged", "later", "wait":
+	case "pending", "processing", "checking", "acknowledged", "later", "wait", "asked":
 		return "busy"
 	case "error", "quarantined", "failed", "revoked", "unsigned", "refused", "not_written", "duplicate", "ambiguous", "blocked", "unknown_agent",
 		"ambiguous_agent", "unknown_list", "not_applied", "critical", "no", "fail", "stop", "incident", "breaker open":
 		return "bad"
 	case "held", "ping_pong", "missing", "no_phone", "no_key", "not_retired", "expired", "both_changed", "put_back", "ends", "waiting", "braked",
-		"unknown_stage", "unknown_sequence", "warning", "open", "held_back", "conflict", "silent", "breaker half_open":
+		"unknown_stage", "unknown_sequence", "warning", "open", "held_back", "conflict", "silent", "overtaken", "breaker half_open":
 		return "warn"
 	default:
 		return "idle"
@@ -196,6 +197,13 @@ func exact(raw []byte) string {
 		return string(raw)
 	}
 	return hex.Dump(raw)
+}
+
+// reasonKept reads the reason out of a line of the audit log.
+func reasonKept(details json.RawMessage) string {
+	var in struct{ Reason string }
+	_ = json.Unmarshal(details, &in) // what is no text is no reason
+	return in.Reason
 }
 
 // decisions reads what a run decided, by which rule.

@@ -13,29 +13,6 @@ import (
 	"github.com/df-middleware/dfm/internal/store"
 )
 
-type conflictsView struct {
-	Conflicts []conflictView
-	Names     map[string]string
-	PersonID  string
-	Pager     pager
-}
-
-func (s *Server) conflictsPage(r *http.Request) (view, error) {
-	conflicts, next, err := listOf[conflictView](s.listConflicts(r))
-	if err != nil {
-		return view{}, err
-	}
-	data := conflictsView{Conflicts: conflicts, PersonID: r.URL.Query().Get("personId"), Pager: pagerOf(r, next)}
-	ids := make([]string, len(conflicts))
-	for i, c := range conflicts {
-		ids[i] = c.PersonID
-	}
-	if data.Names, err = s.namesOf(r.Context(), unique(ids)); err != nil {
-		return view{}, err
-	}
-	return view{template: "conflicts.html", title: "Conflicts", section: "conflicts", watch: "conflicts", live: r.URL.Query().Get("cursor") == "", data: data}, nil
-}
-
 func unique(ids []string) []string {
 	slices.Sort(ids)
 	return slices.Compact(ids)

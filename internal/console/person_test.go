@@ -69,7 +69,7 @@ func TestAPersonsPageLaysBothSidesBesideEachOther(t *testing.T) {
 	w.signIn()
 	at := "/people/" + w.person
 	w.has(at, "Side by side", "GoHighLevel last seen", "who changed it; GoHighLevel where both did", "nobody else: Aloware has no such field", "prefer_ghl",
-		"/conflicts?personId="+w.person+"#", "Read both sides now", "Why, and why not")
+		"/conflicts/"+w.conflicts["city"], "Read both sides now", "Why, and why not")
 	got := w.post(at + "/read")
 	if got.status != http.StatusOK {
 		t.Fatalf("%d %.300s", got.status, got.body)

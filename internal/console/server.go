@@ -205,7 +205,6 @@ func (s *Server) Register(mux Mux) {
 	admin("GET /api/admin/calls", s.listCalls)
 	admin("GET /api/admin/calls/{id}", s.getCall)
 	admin("GET /api/admin/sync-log", s.listSyncLog)
-	admin("GET /api/admin/conflicts", s.listConflicts)
 	admin("GET /api/admin/audit", s.listAudit)
 	admin("GET /api/admin/lanes", s.lanes)
 	admin("GET /api/admin/issues", s.listIssues)
@@ -224,6 +223,7 @@ func (s *Server) Register(mux Mux) {
 	admin("GET /api/admin/verify-connections", s.connections)
 
 	s.registerMappings(admin)
+	s.registerConflicts(admin)
 	s.registerUsers(admin)
 
 	jobs("GET /api/jobs/process-pending", s.processPending)

@@ -56,7 +56,7 @@ func evidencePath(e df.Evidence) string {
 	case "rules":
 		return "/lists/rules"
 	case "conflict":
-		return "/conflicts#" + id
+		return "/conflicts/" + id
 	case "issue":
 		return "/issues"
 	case "review":

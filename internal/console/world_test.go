@@ -53,6 +53,7 @@ type world struct {
 	person, ended string
 	robin         auth.User         // an operator
 	events        map[string]string // id by mark
+	conflicts     map[string]string // id by field
 }
 
 // clock runs as real time does, so that River and the pages agree, and can skip.
@@ -63,7 +64,7 @@ func (c *clock) skip(d time.Duration) { c.skipped.Add(int64(d)) }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, store: storetest.SQLite(t), clock: &clock{}, talked: &talked{}, events: map[string]string{}}
+	w := &world{t: t, store: storetest.SQLite(t), clock: &clock{}, talked: &talked{}, events: map[string]string{}, conflicts: map[string]string{}}
 	stored := auth.Stored{Store: w.store, Clock: w.clock.now}
 	log := slog.New(slog.DiscardHandler)
 	keys := auth.NewKeys(auth.KeysConfig{Store: stored, EnvKey: envKey, Clock: w.clock.now, Random: rand.Reader, Log: log,
@@ -388,6 +389,9 @@ func (w *world) converged(now time.Time) {
 	}
 	person, err := store.PersonByID(w.t.Context(), w.store, w.person)
 	w.must(err)
+	for _, field := range []df.Field{df.FirstName, df.City} {
+		w.conflicts[string(field)] = w.id(now)
+	}
 	w.must(w.store.SaveConvergence(w.t.Context(), store.Lease{}, store.Convergence{
 		Person: person, At: now, Log: log, Issues: issues,
 		Agreements: []store.Agreement{
@@ -397,9 +401,9 @@ func (w *world) converged(now time.Time) {
 				df.PhoneNumber: "+15005550111", df.City: "SPRINGFIELD", df.Email: ""}},
 		},
 		Conflicts: []store.Conflict{
-			{ID: w.id(now), Field: df.FirstName, Kind: "both_changed", Base: map[df.Side]string{df.SideGHL: "Dan", df.SideAloware: "Dan"},
+			{ID: w.conflicts["firstName"], Field: df.FirstName, Kind: "both_changed", Base: map[df.Side]string{df.SideGHL: "Dan", df.SideAloware: "Dan"},
 				Seen: map[df.Side]string{df.SideGHL: "Dana " + hostile, df.SideAloware: "Daniel"}, Chosen: df.SideGHL, Value: "Dana " + hostile, Rule: "newer_change", CorrelationID: w.events["done"]},
-			{ID: w.id(now), Field: df.City, Kind: "ping_pong", Base: map[df.Side]string{}, Seen: map[df.Side]string{df.SideGHL: "Springfield", df.SideAloware: "SPRINGFIELD"}, Rule: "breaker"},
+			{ID: w.conflicts["city"], Field: df.City, Kind: "ping_pong", Base: map[df.Side]string{}, Seen: map[df.Side]string{df.SideGHL: "Springfield", df.SideAloware: "SPRINGFIELD"}, Rule: "breaker"},
 		},
 	}))
 }
