@@ -18,6 +18,7 @@ type Landmarks struct {
 	Broadcast     string
 	Drifting      string // a field in which people differ
 	OptOutPhone   string
+	Conflict      string // an open one
 }
 
 // Landmarks names them.
@@ -32,6 +33,6 @@ func (c *Crowd) Landmarks() Landmarks {
 		Person: p.id, PersonGHL: p.ghl, PersonAloware: p.aloware, Phone: p.phone, Email: p.email, Quiet: c.person(c.People - 2).id,
 		Call: "300000001", OptOut: identifier("optout", c.outs()/2, at), OptOutPhone: c.spread(c.outs()/2, c.outs()).phone,
 		Agent: agentKey(hot), List: listKeys[0], Run: identifier("list run", 59, c.ago(59, 60, span)),
-		Alert: identifier("alert", 0, c.ago(0, alerts, span)), Broadcast: "bc_1", Drifting: "city",
+		Alert: identifier("alert", 0, c.ago(0, alerts, span)), Broadcast: "bc_1", Drifting: "city", Conflict: identifier("conflict", 0, c.ago(0, share(c.People, 5, 3), span)),
 	}
 }

@@ -80,7 +80,10 @@ func ledgers(at crowd.Landmarks) []Pair {
 	pairs := both("/sync-log", "/api/admin/sync-log", query("status", "error"), query("status", "skipped"), query("status", "success"), query("direction", "texting_to_ghl"),
 		query("direction", "verity_to_ghl"), query("direction", "aloware_to_ghl", "status", "error"), query("entityId", at.PersonGHL), query("entityId", "nobody"),
 		query("personId", at.Person), query("correlationId", at.Event), query("personId", at.Quiet, "status", "error"))
-	pairs = append(pairs, both("/conflicts", "/api/admin/conflicts", query("personId", at.Person))...)
+	pairs = append(pairs, both("/conflicts", "/api/admin/conflicts", query("personId", at.Person), query("state", "open"), query("state", "applied"),
+		query("field", at.Drifting, "state", "open"), query("field", "nothing"), query("chosen", "aloware", "state", "open"))...)
+	pairs = append(pairs, Pair{"/conflicts/" + at.Conflict, "/api/admin/conflicts/" + at.Conflict, false}, Pair{"/conflicts/" + at.Conflict + "/resolve" + query("choice", "keep"), "", false},
+		Pair{"/conflicts/bulk" + query("which", "all", "field", at.Drifting), "", false})
 	pairs = append(pairs, both("/issues", "/api/admin/issues")...)
 	pairs = append(pairs, both("/audit", "/api/admin/audit")...)
 	pairs = append(pairs, both("/messages", "/api/admin/calls", query("personId", at.Person), query("phone", at.Phone), query("phone", "+15005550999"))...)

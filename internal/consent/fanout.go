@@ -185,17 +185,33 @@ func (f *Fan) tell(ctx context.Context, phone df.Phone, target Target) (int, err
 	told := 0
 	var failed error
 	for _, ref := range refs {
-		contact, err := side.Read(ctx, ref)
-		if df.IsCode(err, df.CodeNotFound) {
-			continue
-		}
-		told++
-		if err == nil {
-			err = f.tellContact(ctx, phone, target, contact)
+		there, err := f.tellRef(ctx, phone, target, ref)
+		if there {
+			told++
 		}
 		failed = errors.Join(failed, err) // the others are told all the same
 	}
 	return told, firstCall(failed)
+}
+
+// tellRef tells one contact and reports whether there is one: what is deleted
+// between reading and writing is gone, and not a refusal that a person must mend.
+func (f *Fan) tellRef(ctx context.Context, phone df.Phone, target Target, ref df.Ref) (there bool, err error) {
+	side := f.contacts(target.side())
+	contact, err := side.Read(ctx, ref)
+	if err == nil {
+		err = f.tellContact(ctx, phone, target, contact)
+		if !df.IsCode(err, df.CodeNotFound) {
+			return true, err
+		}
+		if _, now := side.Read(ctx, ref); !df.IsCode(now, df.CodeNotFound) {
+			return true, err
+		}
+	}
+	if df.IsCode(err, df.CodeNotFound) {
+		return false, nil
+	}
+	return true, err
 }
 
 // firstCall takes one verdict out of several, a retryable one before a refusal.

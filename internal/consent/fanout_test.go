@@ -251,6 +251,39 @@ func TestOneSystemThatFailsHoldsUpNoOtherAndIsAskedUntilItAnswers(t *testing.T) 
 	})
 }
 
+// A contact that was deleted while it was being told once waited an hour for a
+// person, as if GHL had refused, and whoever it was could not be erased.
+func TestAContactThatIsDeletedWhileItIsToldIsGone(t *testing.T) {
+	t.Parallel()
+	storetest.EachEngine(t, func(t *testing.T, s *store.Store) {
+		for name, test := range map[string]struct {
+			deletes bool
+			want    string
+		}{"deleted": {true, StateAbsent}, "there, and GHL says otherwise": {false, StateFailed}} {
+			r := newRig(t, s)
+			phone := df.Phone("+1500555" + map[bool]string{true: "0151", false: "0152"}[test.deletes])
+			r.ghl.contact.Fields[df.PhoneNumber] = string(phone)
+			r.ghl.fail["dnd"] = &df.CallError{Upstream: "ghl", Operation: "set do-not-disturb", Outcome: df.Refused, Code: df.CodeNotFound, Status: 400}
+			r.ghl.before = func(call string) {
+				if test.deletes && strings.HasPrefix(call, "dnd") {
+					r.ghl.mu.Lock()
+					defer r.ghl.mu.Unlock()
+					r.ghl.contact = nil
+				}
+			}
+			r.act(stopAct(phone, 0))
+			if err := r.fan.FanOut(t.Context(), phone); err != nil {
+				t.Fatal(err)
+			}
+			rows, err := s.FanOuts(t.Context(), store.FanOutFilter{Phone: string(phone), Limit: 9})
+			i := slices.IndexFunc(rows, func(row store.FanOut) bool { return row.Target == string(GHLDND) })
+			if err != nil || i < 0 || rows[i].State != test.want {
+				t.Errorf("%s: %+v, %v, want %s", name, rows, err, test.want)
+			}
+		}
+	})
+}
+
 func TestAnAnswerThatIsNotTrueIsNotBelieved(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, storetest.SQLite(t))
