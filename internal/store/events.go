@@ -96,7 +96,7 @@ func (f EventFilter) page(columns string) (string, []any) {
 			"?", "$"+strconv.Itoa(len(args)))
 	}
 	args = append(args, max(1, min(f.Limit, 1000)))
-	return `SELECT ` + columns + ` FROM webhook_events` + where + ` ORDER BY received_at DESC, seq DESC LIMIT $` + strconv.Itoa(len(args)), args
+	return `SELECT ` + columns + ` FROM webhook_events` + where + f.order() + ` LIMIT $` + strconv.Itoa(len(args)), args
 }
 
 // pageBySeq is a page without times. A type is a sender's or ours: each has an
@@ -104,7 +104,7 @@ func (f EventFilter) page(columns string) (string, []any) {
 func (f EventFilter) pageBySeq(columns string) (string, []any) {
 	where, args := f.where()
 	args = append(args, max(1, min(f.Limit, 1000)))
-	order := ` ORDER BY seq DESC LIMIT $` + strconv.Itoa(len(args))
+	order := f.order() + ` LIMIT $` + strconv.Itoa(len(args))
 	if f.Type != "" {
 		wire, _ := f.whereType("event_type = ?")
 		ours, _ := f.whereType("kind = ?")
@@ -112,6 +112,14 @@ func (f EventFilter) pageBySeq(columns string) (string, []any) {
 			UNION SELECT seq FROM (SELECT seq FROM webhook_events` + ours + order + `) AS ours)`
 	}
 	return `SELECT ` + columns + ` FROM webhook_events` + where + order, args
+}
+
+// order is that of the rows of a page.
+func (f EventFilter) order() string {
+	if f.timed() {
+		return ` ORDER BY received_at DESC, seq DESC`
+	}
+	return ` ORDER BY seq DESC`
 }
 
 func (f EventFilter) timed() bool { return !f.From.IsZero() || !f.To.IsZero() }

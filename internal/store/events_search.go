@@ -48,13 +48,19 @@ const searchWindow = 250
 // SearchEvents lists events whose bodies hold f.Text, as Events does. Bodies have
 // no index, so they are looked at from the newest on, until the page is full or
 // enough says that the reader should not wait longer. Some are always looked at,
-// so that who goes on gets on.
-func (s *Store) SearchEvents(ctx context.Context, f EventFilter, enough func() bool) (EventSearch, error) {
+// so that who goes on gets on. What is not shown to the reader counts as nothing at
+// all, so that the number of rows and the way on say nothing of it either; a nil
+// shown shows everything.
+func (s *Store) SearchEvents(ctx context.Context, f EventFilter, shown func(body []byte) bool, enough func() bool) (EventSearch, error) {
 	var found EventSearch
 	limit := max(1, min(f.Limit, 1000))
 	var fits []int64
 	for {
-		last, read, err := s.searchWindow(ctx, f, func(seq int64) { fits = append(fits, seq) })
+		last, read, err := s.searchWindow(ctx, f, func(seq int64, body []byte) {
+			if shown == nil || shown(body) {
+				fits = append(fits, seq)
+			}
+		})
 		if err != nil {
 			return found, fmt.Errorf("search events: %w", err)
 		}
@@ -79,19 +85,18 @@ func (s *Store) SearchEvents(ctx context.Context, f EventFilter, enough func() b
 
 // searchWindow looks at the next bodies and returns the last event it looked at
 // and how many there were.
-func (s *Store) searchWindow(ctx context.Context, f EventFilter, fits func(seq int64)) (last df.Event, read int, err error) {
+func (s *Store) searchWindow(ctx context.Context, f EventFilter, fits func(seq int64, body []byte)) (last df.Event, read int, err error) {
 	text := likeText(f.Text)
 	f.Text, f.Limit = "", searchWindow
 	window, args := f.page("seq, received_at, payload_json")
 	args = append(args, text)
 	holds := strings.ReplaceAll(holdsText, "?", fmt.Sprintf("$%d", len(args)))
-	err = s.Each(ctx, `SELECT seq, received_at, COALESCE(`+holds+`, FALSE) FROM (`+window+`) AS part`, args, func(row Row) error {
+	err = s.Each(ctx, `SELECT seq, received_at, CASE WHEN `+holds+` THEN payload_json END FROM (`+window+`) AS part`+f.order(), args, func(row Row) error {
 		var e df.Event
-		var holds bool
-		err := row.Scan(&e.Seq, scanTime(&e.ReceivedAt), &holds)
+		err := row.Scan(&e.Seq, scanTime(&e.ReceivedAt), &e.Raw)
 		last, read = e, read+1
-		if holds {
-			fits(e.Seq)
+		if e.Raw != nil {
+			fits(e.Seq, e.Raw)
 		}
 		return err
 	})

@@ -47,7 +47,7 @@ func indexes(n int) func(yield func(int) bool) {
 func searchAll(t *testing.T, s *store.Store, f store.EventFilter) (ids []string, stops int) {
 	t.Helper()
 	for range 100 {
-		found, err := s.SearchEvents(t.Context(), f, func() bool { return true })
+		found, err := s.SearchEvents(t.Context(), f, nil, func() bool { return true })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -92,13 +92,41 @@ func TestAStoppedSearchGoesOnWhereItStopped(t *testing.T) {
 		if ids, _ := searchAll(t, s, store.EventFilter{Text: "100x_sure", Limit: 5}); ids != nil {
 			t.Errorf("a wildcard found %v", ids)
 		}
-		found, err := s.SearchEvents(t.Context(), store.EventFilter{Text: "nowhere", Limit: 5}, func() bool { return true })
+		found, err := s.SearchEvents(t.Context(), store.EventFilter{Text: "nowhere", Limit: 5}, nil, func() bool { return true })
 		if err != nil || len(found.Events) > 0 || !found.SearchedTo.Equal(first.Add(2250*time.Minute)) {
 			t.Errorf("a search of one window came to %v: %v", found.SearchedTo, err)
 		}
-		found, err = s.SearchEvents(t.Context(), store.EventFilter{Text: "nowhere", Limit: 5}, func() bool { return false })
+		found, err = s.SearchEvents(t.Context(), store.EventFilter{Text: "nowhere", Limit: 5}, nil, func() bool { return false })
 		if err != nil || found.Next != 0 || !found.SearchedTo.IsZero() {
 			t.Errorf("a search to the end goes on: %+v, %v", found, err)
+		}
+	})
+}
+
+// What the reader is not shown leaves no trace: neither an empty page that leads on
+// nor a page that is full too early.
+func TestASearchSaysNothingOfWhatIsNotShown(t *testing.T) {
+	storetest.EachEngine(t, func(t *testing.T, s *store.Store) {
+		manyEvents(t, s, 600, func(i int) (df.Source, string) {
+			switch {
+			case i%100 == 0:
+				return df.SourceGHL, `{"note":"needle, shown"}`
+			case i%10 == 0:
+				return df.SourceGHL, `{"note":"needle"}`
+			}
+			return df.SourceGHL, `{}`
+		})
+		shown := func(body []byte) bool { return store.HoldsText(body, "Shown") }
+		for limit, want := range map[int]int{1: 1, 6: 6, 7: 6, 50: 6} {
+			found, err := s.SearchEvents(t.Context(), store.EventFilter{Text: "needle", Limit: limit}, shown, func() bool { return false })
+			if err != nil || len(found.Events) != want || (found.Next != 0) != (limit <= 6) {
+				t.Errorf("%d a page: %d events, next %d, %v", limit, len(found.Events), found.Next, err)
+			}
+		}
+		nothing := func([]byte) bool { return false }
+		found, err := s.SearchEvents(t.Context(), store.EventFilter{Text: "needle", Limit: 1}, nothing, func() bool { return false })
+		if err != nil || len(found.Events) != 0 || found.Next != 0 {
+			t.Errorf("what nobody is shown: %+v, %v", found, err)
 		}
 	})
 }

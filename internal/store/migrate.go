@@ -49,14 +49,16 @@ func (s *Store) MigrateUp(ctx context.Context, clock func() time.Time) ([]Migrat
 			}
 			applied = append(applied, step)
 		}
-		return s.MigrateJobs(ctx)
+		if err := s.MigrateJobs(ctx); err != nil || len(applied) == 0 {
+			return err
+		}
+		// What only the program can make of rows of before is made once the whole
+		// schema is there, which is the one that the program knows.
+		_, err = s.FillWords(ctx)
+		return err
 	})
 	return applied, err
 }
-
-// fills put into the tables of a migration what only the program can make of the
-// rows that there are.
-var fills = map[string]func(ctx context.Context, tx Tx) error{"search": fillAllWords}
 
 func (s *Store) apply(ctx context.Context, step Migration, now time.Time) error {
 	script, err := s.script(step, "up")
@@ -64,11 +66,6 @@ func (s *Store) apply(ctx context.Context, step Migration, now time.Time) error 
 		return err
 	}
 	return s.Script(ctx, script, func(tx Tx) error {
-		if fill := fills[step.Name]; fill != nil {
-			if err := fill(ctx, tx); err != nil {
-				return err
-			}
-		}
 		_, err := tx.Exec(ctx, "INSERT INTO dfm_migrations (version, name, applied_at) VALUES ($1, $2, $3)",
 			step.Version, step.Name, now)
 		return err

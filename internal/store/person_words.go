@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,11 +24,10 @@ func wordsOf(p Person, agreed []Agreement) string {
 		values = append(values, digits(string(phone)))
 	}
 	for _, a := range agreed {
-		for _, field := range sortedKeys(byName(a.Fields)) {
-			if field == string(df.PhoneNumber) {
-				continue // as the person's own
+		for _, field := range slices.Sorted(maps.Keys(a.Fields)) {
+			if field != df.PhoneNumber { // that is the person's own
+				values = append(values, a.Fields[field])
 			}
-			values = append(values, a.Fields[df.Field(field)])
 		}
 	}
 	words := make([]string, 0, len(values))
@@ -40,14 +40,6 @@ func wordsOf(p Person, agreed []Agreement) string {
 	return strings.Join(words, "\n")
 }
 
-func byName(fields map[df.Field]string) map[string]string {
-	named := make(map[string]string, len(fields))
-	for field, value := range fields {
-		named[string(field)] = value
-	}
-	return named
-}
-
 func digits(text string) string {
 	return strings.Map(func(r rune) rune {
 		if '0' <= r && r <= '9' {
@@ -58,8 +50,8 @@ func digits(text string) string {
 }
 
 // searched are the words of a search, the longest first: it is on the fewest lines,
-// and the others are looked for on these alone. What is written as phone numbers are, with
-// brackets and dashes, is one word of digits.
+// and the others are looked for on these alone. What is written as phone numbers
+// are, with brackets and dashes, is one word of digits.
 func searched(text string) []string {
 	number := strings.IndexFunc(text, func(r rune) bool { return !unicode.IsDigit(r) && !strings.ContainsRune("+-.() ", r) }) < 0
 	if d := digits(text); number && len(d) >= 7 {
@@ -131,17 +123,6 @@ func (s *Store) FillWords(ctx context.Context) (int, error) {
 		})
 		if filled += len(done); err != nil || len(done) < wordsChunk {
 			return filled, err
-		}
-		after = done[len(done)-1].ID
-	}
-}
-
-// fillAllWords makes them all in the one transaction of the migration.
-func fillAllWords(ctx context.Context, tx Tx) error {
-	for after := ""; ; {
-		done, err := fillWords(ctx, tx, after)
-		if err != nil || len(done) < wordsChunk {
-			return err
 		}
 		after = done[len(done)-1].ID
 	}
