@@ -214,12 +214,12 @@ func TestManyConflictsAreAcceptedAsOne(t *testing.T) {
 		t.Error("not those that were counted were accepted")
 	}
 	w.signIn()
-	page := w.has("/conflicts/bulk?which=ticked&id="+late, "1 open conflicts of 1 people", "state 1")
+	page := w.has("/conflicts/bulk?which=ticked&id="+late, "1 open conflict of 1 person", "Accept 1 conflict?", "state 1")
 	seq := tokenOf(t, page, "untilSeq")
 	w.done(w.post("/conflicts/bulk", "which", "ticked", "id", late, "conflicts", "0", "untilSeq", seq, "reason", "r"), "/conflicts/bulk?"+url.Values{"id": {late}, "which": {"ticked"}}.Encode())
 	w.has("/conflicts/bulk?which=ticked&id="+late, "Nothing was done")
 	w.done(w.post("/conflicts/bulk", "which", "ticked", "id", late, "conflicts", "1", "untilSeq", seq, "reason", "by hand"), "/conflicts")
-	w.has("/conflicts", "1 conflicts were accepted")
+	w.has("/conflicts", "Accepted: 1 conflict.")
 	w.has("/conflicts/bulk?which=ticked&id="+late, "There is nothing to do")
 	w.has("/audit", "conflict.accept", "looked through", "by hand")
 	if got := w.get("/conflicts/bulk?which=all"); got.status != http.StatusBadRequest {

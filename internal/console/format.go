@@ -30,6 +30,7 @@ func functions(clock df.Clock) template.FuncMap {
 		"direction": direction,
 		"number":    number[int64],
 		"count":     number[int],
+		"many":      many,
 		"pretty":    pretty,
 		"exact":     exact,
 		"decisions": decisions,
@@ -187,6 +188,14 @@ func direction(d any) string {
 		return word(d)
 	}
 	return system(from) + " → " + system(to)
+}
+
+// many is a number with what is counted, by its name for one and for more.
+func many(n int64, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return number(n) + " " + more
 }
 
 // number shows a whole number exactly, with its thousands apart.

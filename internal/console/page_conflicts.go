@@ -326,5 +326,5 @@ func (s *Server) conflictBulkFromPage(r *http.Request) (view, error) {
 		return view{redirect: "/conflicts/bulk?" + again.Encode(),
 			notice: "Nothing was done: more conflicts fit by now than the " + number(in.Conflicts) + " that you confirmed. Look at the number again."}, nil
 	}
-	return view{redirect: "/conflicts", notice: number(accepted) + " conflicts were accepted."}, err
+	return view{redirect: "/conflicts", notice: "Accepted: " + many(accepted, "conflict", "conflicts") + "."}, err
 }
